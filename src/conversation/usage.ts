@@ -1,0 +1,78 @@
+/**
+ * Token usage: one normal form for every wire and engine, and the fold that builds it.
+ *
+ * Usage is a fold, not a field: an engine reports it many times in a stream, sometimes only in part, and a later report
+ * must never lower an earlier one (a peer billed $0.000024 for $9.26 that way). Each figure is the largest seen.
+ */
+
+/** Disjoint token classes, except that `reasoning` is a part of `output`. Prompt = inputUncached + cacheRead + cacheWrite. */
+export type Usage = {
+  readonly inputUncached: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+  readonly output: number;
+  readonly reasoning: number;
+};
+
+/** Who counted: the engine, or the gateway where an engine reported nothing. */
+export type CountedBy = "engine" | "gateway";
+
+/** What an engine reports, in OpenAI's form: `prompt` includes cached tokens. Absent figures are unknown, not zero. */
+export type UsageReport = {
+  prompt?: number | undefined;
+  cached?: number | undefined;
+  cacheWritten?: number | undefined;
+  completion?: number | undefined;
+  reasoning?: number | undefined;
+};
+
+export class UsageFold {
+  #prompt = 0;
+  #cached = 0;
+  #cacheWritten = 0;
+  #completion = 0;
+  #reasoning = 0;
+  #reported = false;
+
+  /** Takes one report of the engine: every figure is the maximum of what has been reported so far. */
+  report(report: UsageReport): void {
+    this.#reported = true;
+    if (report.prompt !== undefined && report.prompt > this.#prompt) this.#prompt = report.prompt;
+    if (report.cached !== undefined && report.cached > this.#cached) this.#cached = report.cached;
+    if (report.cacheWritten !== undefined && report.cacheWritten > this.#cacheWritten)
+      this.#cacheWritten = report.cacheWritten;
+    if (report.completion !== undefined && report.completion > this.#completion) this.#completion = report.completion;
+    if (report.reasoning !== undefined && report.reasoning > this.#reasoning) this.#reasoning = report.reasoning;
+  }
+
+  /** Takes the gateway's own count, used only for what the engine never reported. */
+  estimate(report: { prompt: number; completion: number }): void {
+    if (this.#prompt === 0) this.#prompt = report.prompt;
+    if (this.#completion === 0) this.#completion = report.completion;
+  }
+
+  get countedBy(): CountedBy {
+    return this.#reported ? "engine" : "gateway";
+  }
+
+  /** All prompt tokens, cached ones included. */
+  get prompt(): number {
+    return this.#prompt;
+  }
+
+  get output(): number {
+    return this.#completion;
+  }
+
+  get usage(): Usage {
+    const cacheRead = Math.min(this.#cached, this.#prompt);
+    const cacheWrite = Math.min(this.#cacheWritten, this.#prompt - cacheRead);
+    return {
+      inputUncached: this.#prompt - cacheRead - cacheWrite,
+      cacheRead,
+      cacheWrite,
+      output: this.#completion,
+      reasoning: Math.min(this.#reasoning, this.#completion),
+    };
+  }
+}

@@ -1,0 +1,1 @@
+/** The command line's entry: registers the subcommands of commands/. */

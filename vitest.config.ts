@@ -1,0 +1,31 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["src/**/*.test.ts", "scripts/**/*.test.ts"], testTimeout: 20_000 } },
+      // Against the built product in dist/: real servers, SDKs and clients on loopback.
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          globalSetup: ["test/support/build-once.ts"],
+          maxWorkers: 2,
+        },
+      },
+      // Minutes each: a real vLLM, kill -9 loops, the real Claude Code at length. One at a time.
+      {
+        test: {
+          name: "slow",
+          include: ["test/slow/**/*.test.ts"],
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+          globalSetup: ["test/support/build-once.ts"],
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
