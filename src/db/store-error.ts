@@ -1,0 +1,72 @@
+/** What can be wrong with the store, told apart from mistakes in a statement: only the former may pass by themselves. */
+
+/**
+ * `locked`: another process has the data directory. `unavailable`: cannot be reached, or was lost on the way.
+ * `schema_newer`, `migration_changed`: the database and this program do not belong together.
+ */
+export type StoreErrorCode = "locked" | "unavailable" | "schema_newer" | "migration_changed";
+
+/** `message` is one line for people: what is wrong and what to do. It holds no password. */
+export class StoreError extends Error {
+  readonly code: StoreErrorCode;
+
+  constructor(code: StoreErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "StoreError";
+    this.code = code;
+  }
+}
+
+/** Node's codes for a connection that could not be made or broke. */
+const LOST = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ETIMEDOUT",
+  "EPIPE",
+  "ENOENT",
+]);
+
+/**
+ * SQLSTATEs of a server that cannot work now: connection exceptions (08), lack of resources (53: disk full, too many
+ * connections), operator intervention (57: shutting down, starting up, statement timeout), system errors (58), and a
+ * server that has become read only (25006, a failover).
+ */
+const AWAY = /^(?:08...|53...|57...|58...|25006)$/;
+
+/** pg's own failures carry no code at all. */
+const PG_MESSAGES = [
+  "Connection terminated",
+  "timeout exceeded when trying to connect",
+  "Query read timeout",
+  "Client has encountered a connection error",
+  "Cannot use a pool after calling end on the pool",
+  "Client was closed",
+];
+
+/** Whether a thrown value says that the store is away, so that the same statement may succeed later. */
+export function isStoreAway(error: unknown): boolean {
+  if (error instanceof StoreError) return error.code === "unavailable";
+  if (!(error instanceof Error)) return false;
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isStoreAway);
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === "string") return LOST.has(code) || AWAY.test(code);
+  return PG_MESSAGES.some((text) => error.message.startsWith(text));
+}
+
+/** Whether a thrown value is the named unique constraint (or any unique constraint) refusing a row. */
+export function isUniqueViolation(error: unknown, constraint?: string): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, constraint: name } = error as { code?: unknown; constraint?: unknown };
+  return code === "23505" && (constraint === undefined || name === constraint);
+}
+
+/** Whether the data of one row is at fault (classes 22 and 23): the other rows of a batch may still be good. */
+export function isDataError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" && /^2[23]...$/.test(code);
+}
