@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ConfigError, loadConfig } from "./load.ts";
+
+let cwd: string;
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), "evener-config-"));
+});
+afterEach(() => rmSync(cwd, { recursive: true }));
+
+const load = (options: Partial<Parameters<typeof loadConfig>[0]> = {}) =>
+  loadConfig({ flags: {}, env: {}, cwd, ...options });
+
+describe("loadConfig", () => {
+  test("needs nothing", () => {
+    const { config, file } = load();
+    expect(file).toBeUndefined();
+    expect(config).toMatchObject({ host: "127.0.0.1", port: 4400, engines: [] });
+  });
+
+  test("takes flags over environment over file", () => {
+    writeFileSync(join(cwd, "evener.yaml"), "port: 1\nhost: 0.0.0.0\nengines:\n  - url: http://file:1\n");
+    const env = { EVENER_PORT: "2", EVENER_ENGINES: "http://a:1, http://b:2" };
+    const { config } = load({ env, flags: { port: 3 } });
+    expect(config.port).toBe(3);
+    expect(config.host).toBe("0.0.0.0");
+    expect(config.engines.map((engine) => engine.url)).toEqual(["http://a:1", "http://b:2"]);
+  });
+
+  test.each([
+    ["engines:\n  - url: nonsense\n", /engines\.0\.url: must be an http/],
+    ["prot: 4400\n", /prot/],
+    ["port: [\n", /evener\.yaml:\d+:\d+/],
+    ["- a\n", /must be a mapping/],
+    ["port: high\n", /port: .*number/],
+  ])("names the place of a mistake: %j", (text, message) => {
+    writeFileSync(join(cwd, "evener.yaml"), text);
+    expect(() => load()).toThrow(ConfigError);
+    expect(() => load()).toThrow(message);
+  });
+
+  test.each([
+    [{ EVENER_PORT: "high" }, /port/],
+    [{ EVENER_ENGINES: "localhost:8000" }, /engines\.0\.url/],
+    [{ DATABASE_URL: "mysql://x" }, /database_url: must be a postgres/],
+    [{ EVENER_CONFIG: "missing.yaml" }, /there is no configuration file/],
+  ])("checks the environment: %j", (env, message) => {
+    expect(() => load({ env })).toThrow(message);
+  });
+});

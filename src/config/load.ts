@@ -1,0 +1,69 @@
+/** Loads the configuration: flags over environment over file over defaults, each mistake named with where it stands. */
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { LineCounter, parseDocument } from "yaml";
+import type { z } from "zod";
+import { type Environment, fromEnvironment } from "./environment.ts";
+import { type Config, type ConfigInput, configSchema } from "./schema.ts";
+
+/** A mistake in the configuration; its message is one line for the person who wrote it. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+export type LoadedConfig = {
+  config: Config;
+  /** The file that was read, if any. */
+  file: string | undefined;
+  /** The data directory, absolute. */
+  dataDir: string;
+};
+
+export type LoadOptions = {
+  flags: Partial<ConfigInput>;
+  configFile?: string | undefined;
+  env: Environment;
+  cwd: string;
+};
+
+/** Reads and checks everything. Throws ConfigError, and nothing else, for whatever a person could have written wrongly. */
+export function loadConfig({ flags, configFile, env, cwd }: LoadOptions): LoadedConfig {
+  const named = configFile ?? (env["EVENER_CONFIG"] || undefined);
+  const path = resolve(cwd, named ?? "evener.yaml");
+  const present = existsSync(path);
+  if (!present && named !== undefined) throw new ConfigError(`there is no configuration file ${path}`);
+  const fromFile = present ? readConfigFile(path) : {};
+  const merged = { ...fromFile, ...fromEnvironment(env), ...flags };
+  const parsed = configSchema.safeParse(merged);
+  if (!parsed.success) throw new ConfigError(`configuration: ${describeIssue(parsed.error.issues[0])}`);
+  const dataDir = resolve(cwd, expandHome(parsed.data.data ?? "~/.evener"));
+  return { config: parsed.data, file: present ? path : undefined, dataDir };
+}
+
+function readConfigFile(path: string): Record<string, unknown> {
+  const lines = new LineCounter();
+  const document = parseDocument(readFileSync(path, "utf8"), { lineCounter: lines, prettyErrors: false });
+  const problem = document.errors[0];
+  if (problem !== undefined) {
+    const { line, col } = lines.linePos(problem.pos[0]);
+    throw new ConfigError(`${path}:${line}:${col}: ${problem.message}`);
+  }
+  const value: unknown = document.toJS();
+  if (value === null) return {};
+  if (typeof value !== "object" || Array.isArray(value))
+    throw new ConfigError(`${path}: must be a mapping, such as "port: 4400"`);
+  const checked = configSchema.safeParse(value);
+  if (!checked.success) throw new ConfigError(`${path}: ${describeIssue(checked.error.issues[0])}`);
+  return value as Record<string, unknown>;
+}
+
+function describeIssue(issue: z.core.$ZodIssue | undefined): string {
+  if (issue === undefined) return "invalid";
+  const where = issue.path.map(String).join(".");
+  return where === "" ? issue.message : `${where}: ${issue.message}`;
+}
+
+function expandHome(path: string): string {
+  return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
+}

@@ -1,0 +1,39 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { EngineInfo, EngineState } from "./engine-pool.ts";
+import { replicaOrder } from "./pick-replica.ts";
+
+const state = (name: string, up = true, inFlight = 0): EngineState<EngineInfo> => ({
+  address: { name, url: `http://${name}` },
+  info: undefined,
+  up,
+  problem: undefined,
+  inFlight,
+});
+
+test("a session keeps its replica, whatever order the engines are listed in", () => {
+  fc.assert(
+    fc.property(fc.uuid(), fc.integer({ min: 2, max: 6 }), (session, count) => {
+      const states = Array.from({ length: count }, (_, index) => state(`engine-${index}`));
+      const first = replicaOrder(states, session)[0]?.address.name;
+      expect(replicaOrder(states.toReversed(), session)[0]?.address.name).toBe(first);
+    }),
+  );
+});
+
+test("losing one replica moves only its own sessions", () => {
+  const states = ["a", "b", "c"].map((name) => state(name));
+  for (let n = 0; n < 50; n++) {
+    const session = `session-${n}`;
+    const before = replicaOrder(states, session)[0]?.address.name;
+    const after = replicaOrder(states.slice(0, 2), session)[0]?.address.name;
+    if (before !== "c") expect(after).toBe(before);
+  }
+});
+
+test("every replica is offered once; those that are down last, the overloaded behind the free", () => {
+  const states = [state("down", false), state("busy", true, 9), state("free", true, 0)];
+  for (const session of ["s1", "s2", "s3", undefined]) {
+    expect(replicaOrder(states, session).map((each) => each.address.name)).toEqual(["free", "busy", "down"]);
+  }
+});

@@ -1,0 +1,38 @@
+/**
+ * Which replica gets a request: the one that has the conversation's prefix cached. Rendezvous hashing over the session, so
+ * that every gateway picks alike without talking, with the load bounded so that one busy session group cannot pile up.
+ */
+import { createHash } from "node:crypto";
+import type { EngineInfo, EngineState } from "./engine-pool.ts";
+
+/** A replica takes at most this many times the average load before the next in order is asked. */
+const LOAD_BOUND = 1.25;
+
+/**
+ * The replicas in the order in which to try them. Those that are down come last, not never: what is known of them may be
+ * old. Without an affinity key the least loaded comes first.
+ */
+export function replicaOrder<Info extends EngineInfo>(
+  replicas: readonly EngineState<Info>[],
+  affinity: string | undefined,
+): EngineState<Info>[] {
+  if (replicas.length === 1) return [...replicas];
+  const scored = replicas.map((state) => ({
+    state,
+    score: affinity === undefined ? 0n : weight(affinity, state.address.name),
+  }));
+  scored.sort((a, b) =>
+    affinity === undefined ? a.state.inFlight - b.state.inFlight : a.score < b.score ? 1 : a.score > b.score ? -1 : 0,
+  );
+  const ordered = scored.map(({ state }) => state);
+  const up = ordered.filter((state) => state.up);
+  const load = up.reduce((sum, state) => sum + state.inFlight, 0);
+  const bound = Math.ceil(((load + 1) / Math.max(1, up.length)) * LOAD_BOUND);
+  const free = up.filter((state) => state.inFlight < bound);
+  const full = up.filter((state) => state.inFlight >= bound);
+  return [...free, ...full, ...ordered.filter((state) => !state.up)];
+}
+
+function weight(affinity: string, name: string): bigint {
+  return createHash("sha256").update(affinity).update("\0").update(name).digest().readBigUInt64BE();
+}
