@@ -19,7 +19,7 @@ export function postgresPool(url: string): Pool {
     query_timeout: 12_000,
     idle_in_transaction_session_timeout: 30_000,
     types: {
-      getTypeParser: (oid: types.TypeId, format) =>
+      getTypeParser: (oid, format) =>
         oid === types.builtins.INT8 && format !== "binary" ? parseInt8 : types.getTypeParser(oid, format),
     },
   });

@@ -1,0 +1,133 @@
+/** Virtual keys as an administrator sees them: made, listed, revoked. key-ring.ts is how a request sees them. */
+import { GatewayError } from "../conversation/errors.ts";
+import { newId } from "../db/new-id.ts";
+import type { Store } from "../db/open-store.ts";
+import { type Actor, audit } from "./audit.ts";
+import { hashKey, keyHint, newKey } from "./key-format.ts";
+import { validName } from "./names.ts";
+import { ensureTenant } from "./tenants.ts";
+
+export type VirtualKey = {
+  id: string;
+  tenantId: string;
+  tenant: string;
+  name: string;
+  /** What may be shown of the key. */
+  hint: string;
+  createdAt: Date;
+  expiresAt: Date | null;
+  revokedAt: Date | null;
+  /** Within about a minute. */
+  lastUsedAt: Date | null;
+};
+
+export type NewKey = {
+  tenant: string;
+  name?: string | undefined;
+  expiresAt?: Date | undefined;
+};
+
+/**
+ * Makes a key, and its tenant if that is new. `secret` is the key itself: it exists here and nowhere else, so show it or lose it.
+ * Throws GatewayError `invalid_request`.
+ */
+export async function createKey(
+  store: Store,
+  pepper: Buffer,
+  actor: Actor,
+  wanted: NewKey,
+): Promise<VirtualKey & { secret: string }> {
+  const secret = newKey("virtual");
+  const name = validName("key", wanted.name ?? "default");
+  if (wanted.expiresAt !== undefined && wanted.expiresAt.getTime() <= Date.now())
+    throw new GatewayError("invalid_request", "the key would be expired from the start", { param: "expires_at" });
+  return store.db.transaction().execute(async (trx) => {
+    const { tenant } = await ensureTenant(trx, actor, wanted.tenant);
+    if (tenant.archivedAt !== null)
+      throw new GatewayError("invalid_request", `the tenant ${tenant.name} is archived`, { param: "tenant" });
+    const row = await trx
+      .insertInto("virtual_key")
+      .values({
+        id: newId("key"),
+        tenant_id: tenant.id,
+        name,
+        hmac: hashKey(pepper, secret),
+        hint: keyHint(secret),
+        expires_at: wanted.expiresAt ?? null,
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    await audit(trx, { actor, action: "key.create", subject: row.id, detail: { tenant: tenant.id, name } });
+    return { ...toKey({ ...row, tenant: tenant.name }), secret };
+  });
+}
+
+/** All keys, those revoked and expired included, by tenant and time. An unknown tenant is GatewayError `not_found`. */
+export async function listKeys(store: Store, filter: { tenant?: string | undefined } = {}): Promise<VirtualKey[]> {
+  const { tenant } = filter;
+  if (tenant !== undefined) {
+    const known = await store.db.selectFrom("tenant").select("id").where("name", "=", tenant).executeTakeFirst();
+    if (known === undefined) throw new GatewayError("not_found", `there is no tenant named ${tenant}`);
+  }
+  let query = store.db
+    .selectFrom("virtual_key")
+    .innerJoin("tenant", "tenant.id", "virtual_key.tenant_id")
+    .selectAll("virtual_key")
+    .select("tenant.name as tenant")
+    .orderBy("tenant.name")
+    .orderBy("virtual_key.created_at")
+    .orderBy("virtual_key.id");
+  if (tenant !== undefined) query = query.where("tenant.name", "=", tenant);
+  return (await query.execute()).map(toKey);
+}
+
+/**
+ * Revokes a key for good; revoking it again changes nothing. The caller tells its key ring. Throws GatewayError `not_found`.
+ */
+export async function revokeKey(store: Store, actor: Actor, id: string): Promise<VirtualKey> {
+  return store.db.transaction().execute(async (trx) => {
+    const revoked = await trx
+      .updateTable("virtual_key")
+      .set((set) => ({ revoked_at: set.fn("now") }))
+      .where("id", "=", id)
+      .where("revoked_at", "is", null)
+      .returning("id")
+      .executeTakeFirst();
+    if (revoked !== undefined) await audit(trx, { actor, action: "key.revoke", subject: id, detail: {} });
+    const row = await trx
+      .selectFrom("virtual_key")
+      .innerJoin("tenant", "tenant.id", "virtual_key.tenant_id")
+      .selectAll("virtual_key")
+      .select("tenant.name as tenant")
+      .where("virtual_key.id", "=", id)
+      .executeTakeFirst();
+    if (row === undefined) throw new GatewayError("not_found", `there is no key with the id ${id}`);
+    return toKey(row);
+  });
+}
+
+type KeyRow = {
+  id: string;
+  tenant_id: string;
+  tenant: string;
+  name: string;
+  hint: string;
+  created_at: Date;
+  expires_at: Date | null;
+  revoked_at: Date | null;
+  last_used_at: Date | null;
+};
+
+function toKey(row: KeyRow): VirtualKey {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    tenant: row.tenant,
+    name: row.name,
+    hint: row.hint,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+    lastUsedAt: row.last_used_at,
+  };
+}

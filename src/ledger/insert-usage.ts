@@ -1,0 +1,61 @@
+/** Knows the statement that writes many usage rows at once: an array a column, so that its text and plan never change. */
+import { CompiledQuery } from "kysely";
+import type { Store } from "../db/open-store.ts";
+import type { UsageRow } from "./usage-row.ts";
+
+/** Longest text that a client or engine may put into a row; what is longer is cut. */
+const LONGEST_TEXT = 500;
+
+/** Postgres cannot store U+0000, and a lone surrogate is no text; neither may cost a row. */
+function text(value: string): string {
+  const cut = value.length > LONGEST_TEXT ? value.slice(0, LONGEST_TEXT) : value;
+  return cut.replaceAll("\0", "\uFFFD").toWellFormed();
+}
+
+function textOrNull(value: string | null): string | null {
+  return value === null ? null : text(value);
+}
+
+type Column = { name: string; type: string; value: (row: UsageRow) => string | number | boolean | null };
+
+const COLUMNS: readonly Column[] = [
+  { name: "request_id", type: "text", value: (row) => row.requestId },
+  { name: "tenant_id", type: "text", value: (row) => row.tenantId },
+  { name: "key_id", type: "text", value: (row) => row.keyId },
+  { name: "model", type: "text", value: (row) => text(row.model) },
+  { name: "requested_model", type: "text", value: (row) => text(row.requestedModel) },
+  { name: "wire", type: "text", value: (row) => row.wire },
+  { name: "streamed", type: "boolean", value: (row) => row.streamed },
+  { name: "session", type: "text", value: (row) => textOrNull(row.session) },
+  { name: "agent", type: "text", value: (row) => textOrNull(row.agent) },
+  { name: "input_uncached", type: "integer", value: (row) => row.usage.inputUncached },
+  { name: "cache_read", type: "integer", value: (row) => row.usage.cacheRead },
+  { name: "cache_write", type: "integer", value: (row) => row.usage.cacheWrite },
+  { name: "output", type: "integer", value: (row) => row.usage.output },
+  { name: "reasoning", type: "integer", value: (row) => row.usage.reasoning },
+  { name: "counted_by", type: "text", value: (row) => row.countedBy },
+  { name: "outcome", type: "text", value: (row) => row.outcome },
+  { name: "finish_reason", type: "text", value: (row) => textOrNull(row.finishReason) },
+  { name: "error_code", type: "text", value: (row) => row.errorCode },
+  { name: "engine", type: "text", value: (row) => textOrNull(row.engine) },
+  { name: "started_at", type: "timestamptz", value: (row) => row.startedAt.toISOString() },
+  { name: "first_token_ms", type: "integer", value: (row) => wholeOrNull(row.firstTokenMs) },
+  { name: "duration_ms", type: "integer", value: (row) => Math.round(row.durationMs) },
+  { name: "repeat_of", type: "text", value: (row) => row.repeatOf },
+];
+
+function wholeOrNull(value: number | null): number | null {
+  return value === null ? null : Math.round(value);
+}
+
+const NAMES = COLUMNS.map((column) => column.name).join(", ");
+const ARRAYS = COLUMNS.map((column, index) => `$${index + 1}::${column.type}[]`).join(", ");
+
+/** A row that is there already stays as it is: writing a batch again after a lost answer changes nothing. */
+const INSERT = `INSERT INTO usage_event (${NAMES}) SELECT * FROM unnest(${ARRAYS}) ON CONFLICT (request_id) DO NOTHING`;
+
+/** Writes all of the rows or, when it rejects, none. Rows with the same request id count once, the first. */
+export async function insertUsage(store: Store, rows: readonly UsageRow[]): Promise<void> {
+  const arrays = COLUMNS.map(({ value }) => rows.map(value));
+  await store.db.executeQuery(CompiledQuery.raw(INSERT, arrays));
+}
