@@ -1,0 +1,178 @@
+/** One request to an engine from dispatch to its single end: its limits, its abort, and the one retry that is safe. */
+import type { Agent, Dispatcher } from "undici";
+import { GatewayError } from "../conversation/errors.ts";
+import type { SocketAware, SocketUse } from "./connection-pool.ts";
+import { type DeadlineTicker, LARGEST_STEP_MS, type Watched } from "./deadline-ticker.ts";
+import { isClosedByEngine, type Progress, transportError } from "./transport-error.ts";
+import type { EngineTimeouts, UpstreamCall, UpstreamHandlers } from "./upstream.ts";
+
+/** A close that comes later than this after sending was not already on its way when the request was sent, milliseconds. */
+const RACE_MS = 1_000;
+
+const noHandlers: UpstreamHandlers = { onHead() {}, onData() {}, onEnd() {}, onError() {} };
+const ABORTED = new Error("aborted by the gateway");
+
+export class EngineCall implements UpstreamCall, SocketAware, Watched {
+  socket: SocketUse | undefined = undefined;
+  #handlers: UpstreamHandlers;
+  readonly #options: Dispatcher.DispatchOptions & { origin: string };
+  readonly #pools: { kept: Agent; fresh: Agent };
+  readonly #timeouts: EngineTimeouts;
+  readonly #ticker: DeadlineTicker;
+  readonly #startedAt: number;
+  /** When the present phase began or the last bytes came, on the ticker's clock. */
+  #since: number;
+  /** When the request went out, on the real clock. */
+  #sentAt = 0;
+  #progress: Progress = "connecting";
+  #anyBytes = false;
+  #onUsedSocket = false;
+  #retried = false;
+  #settled = false;
+  #paused = false;
+  #constructed = false;
+  #controller: Dispatcher.DispatchController | undefined;
+
+  constructor(
+    pools: { kept: Agent; fresh: Agent },
+    ticker: DeadlineTicker,
+    options: Dispatcher.DispatchOptions & { origin: string },
+    handlers: UpstreamHandlers,
+    timeouts: EngineTimeouts,
+  ) {
+    this.#pools = pools;
+    this.#ticker = ticker;
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#timeouts = timeouts;
+    ticker.watch(this);
+    this.#startedAt = ticker.now;
+    this.#since = ticker.now;
+    pools.kept.dispatch(options, this);
+    this.#constructed = true;
+  }
+
+  abort(): void {
+    if (this.#settle() !== undefined) this.#controller?.abort(ABORTED);
+  }
+
+  pause(): void {
+    this.#paused = true;
+    if (!this.#settled && this.#progress === "answering") this.#controller?.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    // The silence of the pause was not the engine's.
+    this.#since = this.#ticker.now;
+    if (!this.#settled && this.#progress === "answering") this.#controller?.resume();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#settled) {
+      controller.abort(ABORTED);
+      return;
+    }
+    this.#onUsedSocket = this.socket !== undefined && this.socket.carried++ > 0;
+    this.#progress = "sent";
+    this.#since = this.#ticker.now;
+    this.#sentAt = performance.now();
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    if (status < 200) return;
+    this.#progress = "answering";
+    if (this.#paused) controller.pause();
+    this.#handlers.onHead(status, headers);
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, bytes: Buffer): void {
+    this.#since = this.#ticker.now;
+    this.#anyBytes = true;
+    this.#handlers.onData(bytes);
+  }
+
+  onResponseEnd(): void {
+    this.#settle()?.onEnd();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#constructed) {
+      // undici refuses some requests on the spot; the caller must have the call before it hears of its end.
+      queueMicrotask(() => this.onResponseError(_controller, error));
+      return;
+    }
+    if (this.#settled) return;
+    if (this.#lostTheRace(error)) {
+      this.#retried = true;
+      this.#progress = "connecting";
+      this.#since = this.#ticker.now;
+      this.#pools.fresh.dispatch(this.#options, this);
+      return;
+    }
+    this.#settle()?.onError(transportError(error, this.#progress));
+  }
+
+  checkDeadline(now: number): void {
+    const passed = this.#passedLimit(now);
+    if (passed === undefined) return;
+    const handlers = this.#settle();
+    this.#controller?.abort(ABORTED);
+    handlers?.onError(passed);
+  }
+
+  /**
+   * A kept connection that the engine was closing while the request went out: the engine has not read it, and sending it
+   * again is safe. Everything else might have been processed and is left to the caller to judge.
+   */
+  #lostTheRace(error: Error): boolean {
+    return (
+      !this.#retried &&
+      this.#onUsedSocket &&
+      this.#progress === "sent" &&
+      performance.now() - this.#sentAt < RACE_MS &&
+      isClosedByEngine(error)
+    );
+  }
+
+  #passedLimit(now: number): GatewayError | undefined {
+    const { connectMs, firstByteMs, idleMs, totalMs } = this.#timeouts;
+    // A time read from the clock may be one step old: allow for it rather than be early.
+    const quiet = now - this.#since - LARGEST_STEP_MS;
+    if (totalMs > 0 && now - this.#startedAt - LARGEST_STEP_MS > totalMs)
+      return timeout(`the engine's answer took longer than the ${seconds(totalMs)} that timeouts.total allows`);
+    if (this.#paused) return undefined;
+    if (this.#progress === "connecting" && connectMs > 0 && quiet > connectMs)
+      return new GatewayError("engine_unreachable", `the engine did not take the connection in ${seconds(connectMs)}`);
+    if (this.#progress !== "connecting" && !this.#anyBytes && firstByteMs > 0 && quiet > firstByteMs)
+      return timeout(`the engine sent nothing for ${seconds(firstByteMs)}, the limit of timeouts.first_byte`);
+    if (this.#anyBytes && idleMs > 0 && quiet > idleMs)
+      return timeout(`the engine fell silent for ${seconds(idleMs)} in its answer, the limit of timeouts.idle`);
+    return undefined;
+  }
+
+  /** Ends the call and gives the handlers to whoever ends it, once. */
+  #settle(): UpstreamHandlers | undefined {
+    if (this.#settled) return undefined;
+    this.#settled = true;
+    this.#ticker.unwatch(this);
+    const handlers = this.#handlers;
+    // Bytes that undici has already read must reach nobody, and the caller's closures need not live on.
+    this.#handlers = noHandlers;
+    return handlers;
+  }
+}
+
+function timeout(message: string): GatewayError {
+  return new GatewayError("engine_timeout", message);
+}
+
+function seconds(ms: number): string {
+  return ms % 1_000 === 0 ? `${ms / 1_000} s` : `${ms} ms`;
+}
