@@ -1,0 +1,194 @@
+/** The queries behind `evener usage`: what was used, by whom, in a span of time; a request belongs to the time it started. */
+import { type Expression, type ExpressionBuilder, type RawBuilder, type SqlBool, sql } from "kysely";
+import { GatewayError } from "../conversation/errors.ts";
+import type { Store } from "../db/open-store.ts";
+import type { Schema, UsageEventTable } from "../db/schema.ts";
+
+export type UsageFilter = {
+  /** A tenant's name. An unknown one is GatewayError `not_found`. */
+  tenant?: string | undefined;
+  /** From this time on. */
+  since?: Date | undefined;
+  /** Up to, not including, this time. */
+  until?: Date | undefined;
+};
+
+/** Token classes as in `Usage`, summed, with the number of requests and of those whose outcome was not `ok`. */
+export type UsageSums = {
+  requests: number;
+  not_ok: number;
+  input_uncached: number;
+  cache_read: number;
+  cache_write: number;
+  output: number;
+  reasoning: number;
+};
+
+/** What each grouping's rows are told apart by; days are UTC, as `2026-11-22`. */
+const GROUPS = {
+  tenant: { tenant: tenantName() },
+  key: { tenant: tenantName(), key: keyName(), key_id: sql<string>`u.key_id` },
+  model: { model: sql<string>`u.model` },
+  session: { tenant: tenantName(), session: sql<string | null>`u.session` },
+  agent: {
+    tenant: tenantName(),
+    session: sql<string | null>`u.session`,
+    agent: sql<string | null>`u.agent`,
+  },
+  day: { day: sql<string>`to_char(u.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')` },
+} satisfies Record<string, Record<string, RawBuilder<string | null>>>;
+
+export type UsageGrouping = keyof typeof GROUPS;
+export const USAGE_GROUPINGS = Object.keys(GROUPS) as UsageGrouping[];
+
+/** One group: its names (see GROUPS) beside the sums. */
+export type UsageGroup = UsageSums & Record<string, string | number | null>;
+
+/** A name outlives nothing here, but a row must be shown even if its tenant or key is gone. */
+function tenantName(): RawBuilder<string> {
+  return sql<string>`coalesce(t.name, u.tenant_id)`;
+}
+
+function keyName(): RawBuilder<string> {
+  return sql<string>`coalesce(k.name, u.key_id)`;
+}
+
+/** Sums by group, in the order of the groups' names. */
+export async function usageByGroup(store: Store, by: UsageGrouping, filter: UsageFilter): Promise<UsageGroup[]> {
+  const tenantId = await tenantIdOf(store, filter.tenant);
+  const names = Object.entries<RawBuilder<string | null>>(GROUPS[by]);
+  const rows = await usageRows(store)
+    .where((where) => where.and(conditions(where, filter, tenantId)))
+    .select(names.map(([name, expression]) => expression.as(name)))
+    .select(({ fn }) => [
+      fn.countAll<bigint>().as("requests"),
+      sql<bigint>`count(*) FILTER (WHERE u.outcome <> 'ok')`.as("not_ok"),
+      fn.sum<bigint>("u.input_uncached").as("input_uncached"),
+      fn.sum<bigint>("u.cache_read").as("cache_read"),
+      fn.sum<bigint>("u.cache_write").as("cache_write"),
+      fn.sum<bigint>("u.output").as("output"),
+      fn.sum<bigint>("u.reasoning").as("reasoning"),
+    ])
+    .groupBy(names.map(([, expression]) => expression))
+    .orderBy(sql.join(names.map(([, expression]) => expression)))
+    .execute();
+  return rows.map((row) => {
+    // Token sums stay far below 2^53; only money needs bigints.
+    const entries = Object.entries(row as Record<string, unknown>);
+    return Object.fromEntries(
+      entries.map(([name, value]) => [name, typeof value === "bigint" ? Number(value) : value]),
+    );
+  }) as UsageGroup[];
+}
+
+/** One request as scripts see it: the names and their order are promised (docs/tenants-and-keys.md). */
+export type UsageRequest = {
+  request_id: string;
+  tenant: string;
+  key: string;
+  model: string;
+  session: string | null;
+  agent: string | null;
+  input_uncached: number;
+  cache_read: number;
+  cache_write: number;
+  output: number;
+  reasoning: number;
+  counted_by: UsageEventTable["counted_by"];
+  outcome: UsageEventTable["outcome"];
+  /** ISO 8601, UTC, milliseconds. */
+  started_at: string;
+  first_token_ms: number | null;
+  duration_ms: number;
+};
+
+export type UsagePage = {
+  rows: UsageRequest[];
+  /** Give it as `after` to get the rows that follow; null at the end. */
+  next: string | null;
+};
+
+/** Single requests, oldest first, a page at a time. A bad `after` is GatewayError `invalid_request`. */
+export async function usageByRequest(
+  store: Store,
+  filter: UsageFilter,
+  page: { limit: number; after?: string | undefined },
+): Promise<UsagePage> {
+  const tenantId = await tenantIdOf(store, filter.tenant);
+  const after = page.after === undefined ? undefined : readCursor(page.after);
+  let query = usageRows(store)
+    .where((where) => where.and(conditions(where, filter, tenantId)))
+    .select([
+      "u.request_id",
+      tenantName().as("tenant"),
+      keyName().as("key"),
+      "u.model",
+      "u.session",
+      "u.agent",
+      "u.input_uncached",
+      "u.cache_read",
+      "u.cache_write",
+      "u.output",
+      "u.reasoning",
+      "u.counted_by",
+      "u.outcome",
+      "u.started_at",
+      "u.first_token_ms",
+      "u.duration_ms",
+    ])
+    .orderBy("u.started_at")
+    .orderBy("u.request_id")
+    .limit(page.limit + 1);
+  if (after !== undefined)
+    query = query.where(
+      sql<SqlBool>`(u.started_at, u.request_id) > (${after.startedAt}::timestamptz, ${after.requestId})`,
+    );
+  const found = await query.execute();
+  const rows = found
+    .slice(0, page.limit)
+    .map((row) => Object.assign(row, { started_at: row.started_at.toISOString() }) satisfies UsageRequest);
+  const last = rows.at(-1);
+  return { rows, next: found.length > page.limit && last !== undefined ? writeCursor(last) : null };
+}
+
+function usageRows(store: Store) {
+  return store.db
+    .selectFrom("usage_event as u")
+    .leftJoin("tenant as t", "t.id", "u.tenant_id")
+    .leftJoin("virtual_key as k", "k.id", "u.key_id");
+}
+
+type Tables = Schema & { u: UsageEventTable };
+
+function conditions(
+  where: ExpressionBuilder<Tables, "u">,
+  { since, until }: UsageFilter,
+  tenantId: string | undefined,
+): Expression<SqlBool>[] {
+  const all: Expression<SqlBool>[] = [];
+  if (tenantId !== undefined) all.push(where("u.tenant_id", "=", tenantId));
+  if (since !== undefined) all.push(where("u.started_at", ">=", since));
+  if (until !== undefined) all.push(where("u.started_at", "<", until));
+  return all;
+}
+
+async function tenantIdOf(store: Store, name: string | undefined): Promise<string | undefined> {
+  if (name === undefined) return undefined;
+  const tenant = await store.db.selectFrom("tenant").select("id").where("name", "=", name).executeTakeFirst();
+  if (tenant === undefined)
+    throw new GatewayError("not_found", `there is no tenant named ${name}`, { param: "tenant" });
+  return tenant.id;
+}
+
+/** Rows carry whole milliseconds (insert-usage.ts), so an ISO time names the place exactly. */
+function writeCursor(row: UsageRequest): string {
+  return Buffer.from(`${row.started_at} ${row.request_id}`).toString("base64url");
+}
+
+function readCursor(cursor: string): { startedAt: string; requestId: string } {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (.+)$/.exec(Buffer.from(cursor, "base64url").toString());
+  const [, startedAt, requestId] = match ?? [];
+  if (startedAt === undefined || requestId === undefined)
+    throw new GatewayError("invalid_request", "`after` is not a cursor that this gateway gave", { param: "after" });
+  return { startedAt, requestId };
+}

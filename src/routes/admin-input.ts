@@ -1,0 +1,33 @@
+/** Reads the admin API's bodies and queries by their schemas, and says in one line what is wrong with them. */
+import type { Context } from "hono";
+import type { z } from "zod";
+import { GatewayError } from "../conversation/errors.ts";
+import type { AdminEnv } from "./admin.ts";
+
+/** Throws GatewayError `invalid_json` or `invalid_request`. */
+export async function readBody<T extends z.ZodType>(c: Context<AdminEnv>, schema: T): Promise<z.output<T>> {
+  const text = await c.req.text();
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new GatewayError("invalid_json", "the body is not valid JSON");
+  }
+  return check(schema, value);
+}
+
+/** Throws GatewayError `invalid_request`. */
+export function readQuery<T extends z.ZodType>(c: Context<AdminEnv>, schema: T): z.output<T> {
+  return check(schema, c.req.query());
+}
+
+function check<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const path = issue?.path.join(".") ?? "";
+  const message = issue?.message ?? "the request is not valid";
+  throw new GatewayError("invalid_request", path === "" ? message : `${path}: ${message}`, {
+    ...(path !== "" && { param: path }),
+  });
+}

@@ -1,0 +1,46 @@
+/** `POST /admin/v1/keys`, `GET /admin/v1/keys` and `POST /admin/v1/keys/{id}/revoke`. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { type VirtualKey, createKey, listKeys, revokeKey } from "../admission/keys.ts";
+import { readBody, readQuery } from "./admin-input.ts";
+import type { AdminEnv, AdminOptions } from "./admin.ts";
+
+const NewKey = z.strictObject({
+  tenant: z.string(),
+  name: z.string().optional(),
+  expires_at: z.iso.datetime({ offset: true }).optional(),
+});
+const Filter = z.strictObject({ tenant: z.string().optional() });
+
+export function keyRoutes(app: Hono<AdminEnv>, { store, keyRing, pepper }: AdminOptions): void {
+  app.post("/keys", async (c) => {
+    const { tenant, name, expires_at } = await readBody(c, NewKey);
+    const expiresAt = expires_at === undefined ? undefined : new Date(expires_at);
+    const { secret, ...key } = await createKey(store, pepper, c.get("admin").id, { tenant, name, expiresAt });
+    const { id, ...rest } = keyJson(key);
+    return c.json({ id, key: secret, ...rest }, 201);
+  });
+  app.get("/keys", async (c) => {
+    const keys = await listKeys(store, readQuery(c, Filter));
+    return c.json({ data: keys.map(keyJson) });
+  });
+  app.post("/keys/:id/revoke", async (c) => {
+    const key = await revokeKey(store, c.get("admin").id, c.req.param("id"));
+    keyRing.forget(key.id);
+    return c.json(keyJson(key));
+  });
+}
+
+function keyJson(key: VirtualKey) {
+  return {
+    id: key.id,
+    tenant: key.tenant,
+    tenant_id: key.tenantId,
+    name: key.name,
+    hint: key.hint,
+    created_at: key.createdAt.toISOString(),
+    expires_at: key.expiresAt?.toISOString() ?? null,
+    revoked_at: key.revokedAt?.toISOString() ?? null,
+    last_used_at: key.lastUsedAt?.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * The admin API, `/admin/v1/*`: who may call it, and how its failures look. What it does is in admin-tenants.ts,
+ * admin-keys.ts and admin-usage.ts. docs/tenants-and-keys.md is its reference.
+ */
+import { randomUUID } from "node:crypto";
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { Admin, AdminKeys } from "../admission/admin-keys.ts";
+import { credentialsOf } from "../admission/credentials.ts";
+import type { KeyRing } from "../admission/key-ring.ts";
+import { GatewayError, retryHeaders, toGatewayError } from "../conversation/errors.ts";
+import type { Store } from "../db/open-store.ts";
+import { isStoreAway } from "../db/store-error.ts";
+import { keyRoutes } from "./admin-keys.ts";
+import { tenantRoutes } from "./admin-tenants.ts";
+import { usageRoutes } from "./admin-usage.ts";
+
+export type AdminOptions = {
+  store: Store;
+  keyRing: KeyRing;
+  adminKeys: AdminKeys;
+  /** What virtual keys are hashed with: `secret.derive("key pepper")`. */
+  pepper: Buffer;
+  /** Told of failures that are not the caller's: for the log. */
+  onFault?: (error: GatewayError, requestId: string) => void;
+};
+
+export type AdminEnv = { Variables: { admin: Admin; requestId: string } };
+
+const MOST_BODY_BYTES = 64 * 1024;
+
+/** The app answers full paths, so it is mounted as it is: hand it every request whose path starts with `/admin/`. */
+export function adminApp(options: AdminOptions): Hono<AdminEnv> {
+  const { adminKeys, onFault = () => {} } = options;
+  const app = new Hono<AdminEnv>().basePath("/admin/v1");
+
+  app.use(async (c, next) => {
+    const requestId = `req_${randomUUID().replaceAll("-", "")}`;
+    c.set("requestId", requestId);
+    c.header("request-id", requestId);
+    c.header("cache-control", "no-store");
+    const admin = adminKeys.find(credentialsOf(c.req.header()));
+    if (admin === undefined)
+      throw new GatewayError(
+        "unknown_key",
+        "this is not an admin key of this gateway (tenants' keys do not work here)",
+      );
+    c.set("admin", admin);
+    await next();
+  });
+  app.use(
+    bodyLimit({
+      maxSize: MOST_BODY_BYTES,
+      onError: () => {
+        throw new GatewayError("body_too_large", `the body is larger than ${MOST_BODY_BYTES} bytes`);
+      },
+    }),
+  );
+
+  app.get("/whoami", (c) => c.json(c.get("admin")));
+  tenantRoutes(app, options);
+  keyRoutes(app, options);
+  usageRoutes(app, options);
+
+  app.notFound(() => {
+    throw new GatewayError("not_found", "the admin API has no such path");
+  });
+  app.onError((thrown, c) => {
+    const error = isStoreAway(thrown)
+      ? new GatewayError("store_unavailable", "the gateway's database is away", { cause: thrown })
+      : toGatewayError(thrown);
+    const requestId = c.get("requestId");
+    if (error.row.status >= 500) onFault(error, requestId);
+    for (const [name, value] of Object.entries(retryHeaders(error))) c.header(name, value);
+    return c.json(
+      { error: { type: error.row.anthropicType, code: error.code, message: error.message, request_id: requestId } },
+      error.row.status as 400,
+    );
+  });
+  return app;
+}
