@@ -73,12 +73,12 @@ export const configSchema = z.strictObject({
     .prefault({}),
   timeouts: z
     .strictObject({
-      connect_ms: milliseconds.default(5_000).describe("To connect to an engine."),
+      connect_ms: milliseconds.default(10_000).describe("To connect to an engine."),
       first_byte_ms: milliseconds
-        .default(1_800_000)
+        .default(3_600_000)
         .describe("From the request to the engine's first byte: queue and prefill."),
-      idle_ms: milliseconds.default(600_000).describe("Between two reads of an engine's answer."),
-      total_ms: milliseconds.default(7_200_000).describe("For one answer as a whole."),
+      idle_ms: milliseconds.default(1_200_000).describe("Between two reads of an engine's answer."),
+      total_ms: milliseconds.default(21_600_000).describe("For one answer as a whole."),
       ping_ms: milliseconds.default(5_000).describe("Silence after which the client is shown a sign of life."),
       probe_ms: milliseconds.default(10_000).describe("Between two looks at an engine."),
       drain_ms: milliseconds.default(30_000).describe("For running answers to end when the gateway stops."),

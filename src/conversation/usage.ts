@@ -51,6 +51,12 @@ export class UsageFold {
     if (this.#completion === 0) this.#completion = report.completion;
   }
 
+  /** Forgets everything: the answer is asked for anew, and what was counted belongs to an attempt that nobody saw. */
+  restart(): void {
+    this.#prompt = this.#cached = this.#cacheWritten = this.#completion = this.#reasoning = 0;
+    this.#reported = false;
+  }
+
   get countedBy(): CountedBy {
     return this.#reported ? "engine" : "gateway";
   }

@@ -1,0 +1,22 @@
+/** How requests are put to one model on one engine: its served name and its prompt profile. */
+import type { ChatTarget } from "../engine/encode-chat.ts";
+import { type ThinkingSwitch, defaultPromptProfile } from "../engine/prompt/prompt-profile.ts";
+import type { Config } from "../config/schema.ts";
+
+/** The target without a limit on tokens, which depends on the prompt. */
+export function chatTarget(config: Pick<Config, "models">, model: string): ChatTarget {
+  const own = config.models[model];
+  const profile = { ...defaultPromptProfile };
+  if (own?.vision !== undefined) profile.vision = own.vision;
+  if (own?.reasoning_replay !== undefined) profile.reasoningReplay = own.reasoning_replay;
+  if (own?.late_system !== undefined) profile.lateSystem = own.late_system;
+  if (own?.thinking_switch !== undefined) profile.thinkingSwitch = THINKING_SWITCHES[own.thinking_switch];
+  return { model, streamOptions: true, profile };
+}
+
+const THINKING_SWITCHES: Record<NonNullable<Config["models"][string]["thinking_switch"]>, ThinkingSwitch> = {
+  none: { by: "none" },
+  enable_thinking: { by: "flag", name: "enable_thinking" },
+  thinking: { by: "flag", name: "thinking" },
+  reasoning_effort: { by: "effort", levels: ["low", "medium", "high"] },
+};

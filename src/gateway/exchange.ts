@@ -1,0 +1,204 @@
+/**
+ * One answer from the engines: calls a replica, reads its stream, and tries again where that is invisible to the client.
+ * It knows engines and events; it knows neither wires nor clients.
+ */
+import { GatewayError } from "../conversation/errors.ts";
+import { toByteText } from "../conversation/byte-text.ts";
+import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
+import type { UsageFold } from "../conversation/usage.ts";
+import { ChatStreamDecoder } from "../engine/chat-stream-decoder.ts";
+import type { EngineTimeouts, Upstream, UpstreamCall } from "../engine/upstream.ts";
+import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
+
+/** Who takes the answer. `seen` decides whether a failed attempt may be repeated. */
+export type ExchangeSink = {
+  /** Events that are not terminal, in order, once a read. False pauses the engine until `resume`. */
+  events(events: readonly StreamEvent[]): boolean;
+  /** The one terminal event. Nothing follows it. */
+  end(event: FinishEvent | ErrorEvent): void;
+  /** Forgets the events so far: another attempt begins, of which nothing was seen. */
+  restart(): void;
+  /** Whether the client has been sent anything of the answer. */
+  readonly seen: boolean;
+};
+
+export type ExchangePlan<Info extends EngineInfo> = {
+  requestId: string;
+  /** In the order in which to try them. */
+  replicas: readonly EngineState<Info>[];
+  body: string;
+  usage: UsageFold;
+  timeouts: EngineTimeouts;
+  /** Reads an engine's refusal. */
+  readError(status: number, headers: Record<string, string | string[] | undefined>, body: string): GatewayError;
+  /**
+   * Asked when an engine says that the request does not fit its window: a body that does, or the error to show. Only
+   * while the client has seen nothing, and once.
+   */
+  refit(error: GatewayError): Promise<string>;
+  /** Told of every failed attempt, so that the engine's state can be looked at. */
+  onAttemptFailed(replica: EngineState<Info>, error: GatewayError): void;
+};
+
+/** Most characters of an engine's error that are read. */
+const ERROR_BODY_LIMIT = 64 * 1024;
+const MOST_ATTEMPTS = 3;
+const EMPTY_ANSWER =
+  "(The model ended its turn with no text and no tool call, twice in a row. Send the message again, or say what to do next.)";
+
+export class Exchange<Info extends EngineInfo> {
+  readonly #upstream: Upstream;
+  readonly #plan: ExchangePlan<Info>;
+  readonly #sink: ExchangeSink;
+  #body: string;
+  #attempt = 0;
+  #replica: EngineState<Info> | undefined;
+  #call: UpstreamCall | undefined;
+  #over = false;
+  #refitted = false;
+  #retriedEmpty = false;
+  /** Whether the answer so far has text or a tool call: reasoning alone is not an answer. */
+  #answered = false;
+
+  constructor(upstream: Upstream, plan: ExchangePlan<Info>, sink: ExchangeSink) {
+    this.#upstream = upstream;
+    this.#plan = plan;
+    this.#sink = sink;
+    this.#body = plan.body;
+  }
+
+  /** The replica that gave the answer, or is giving it. */
+  get replica(): EngineState<Info> | undefined {
+    return this.#replica;
+  }
+
+  start(): void {
+    const replica = this.#plan.replicas[this.#attempt % this.#plan.replicas.length];
+    if (replica === undefined) throw new Error("an exchange needs at least one replica");
+    this.#attempt++;
+    this.#replica = replica;
+    this.#answered = false;
+    replica.inFlight++;
+    this.#call = this.#post(replica);
+  }
+
+  /** Stops the engine and ends without a terminal event: the client has gone. False if the answer had already ended. */
+  abort(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#leave();
+    this.#call?.abort();
+    return true;
+  }
+
+  resume(): void {
+    this.#call?.resume();
+  }
+
+  #post(replica: EngineState<Info>): UpstreamCall {
+    const decoder = new ChatStreamDecoder(this.#plan.usage);
+    let refusal: { status: number; headers: Record<string, string | string[] | undefined>; body: string } | undefined;
+    return this.#upstream.post(
+      replica.address,
+      "/v1/chat/completions",
+      this.#body,
+      {
+        onHead: (status, headers) => {
+          if (status !== 200) refusal = { status, headers, body: "" };
+        },
+        onData: (bytes) => {
+          if (refusal === undefined) this.#deliver(decoder.push(bytes));
+          else if (refusal.body.length < ERROR_BODY_LIMIT) refusal.body += bytes.toString("utf8");
+        },
+        onEnd: () => {
+          if (refusal === undefined) this.#deliver(decoder.end());
+          else this.#failed(this.#plan.readError(refusal.status, refusal.headers, refusal.body));
+        },
+        onError: (error) => this.#failed(error),
+      },
+      { requestId: this.#plan.requestId, timeouts: this.#plan.timeouts },
+    );
+  }
+
+  #deliver(events: readonly StreamEvent[]): void {
+    if (this.#over || events.length === 0) return;
+    const last = events.at(-1);
+    const terminal = last?.type === "finish" || last?.type === "error" ? last : undefined;
+    const body = terminal === undefined ? events : events.slice(0, -1);
+    if (body.length > 0) {
+      this.#answered ||= body.some((event) => event.type === "text-delta" || event.type === "tool-call-start");
+      if (!this.#sink.events(body)) this.#call?.pause();
+    }
+    if (terminal?.type === "error") this.#failed(terminal.error);
+    else if (terminal !== undefined) this.#finished(terminal);
+  }
+
+  #finished(finish: FinishEvent): void {
+    // Cut at its limit while still reasoning, or held back by a filter: that is an answer, and its reason says so.
+    const empty = !this.#answered && (finish.reason === "stop" || finish.reason === "tool-calls");
+    if (empty && !this.#sink.seen && !this.#retriedEmpty) {
+      this.#retriedEmpty = true;
+      this.#again(this.#body);
+      return;
+    }
+    if (empty) this.#sink.events([{ type: "text-delta", text: toByteText(EMPTY_ANSWER) }]);
+    this.#end(finish);
+  }
+
+  #failed(error: GatewayError): void {
+    if (this.#over) return;
+    const replica = this.#replica;
+    if (replica !== undefined) this.#plan.onAttemptFailed(replica, error);
+    if (this.#sink.seen) {
+      this.#end({ type: "error", error });
+      return;
+    }
+    if (error.code === "prompt_too_long" && !this.#refitted) {
+      this.#refitted = true;
+      this.#plan.refit(error).then(
+        (body) => this.#again(body),
+        (thrown: unknown) => this.#end({ type: "error", error: thrown instanceof GatewayError ? thrown : error }),
+      );
+      return;
+    }
+    if (this.#attempt < MOST_ATTEMPTS && this.#mayTryAgain(error)) this.#again(this.#body);
+    else this.#end({ type: "error", error });
+  }
+
+  /** Another replica mends what is wrong with one; the same one again mends only a stream that was cut. */
+  #mayTryAgain(error: GatewayError): boolean {
+    const another = this.#attempt < this.#plan.replicas.length;
+    switch (error.code) {
+      case "engine_unreachable":
+      case "engine_overloaded":
+      case "engine_failed":
+      case "rate_limited":
+        return another;
+      case "engine_cut":
+        return another || this.#attempt < 2;
+      default:
+        return false;
+    }
+  }
+
+  #again(body: string): void {
+    if (this.#over) return;
+    this.#body = body;
+    this.#leave();
+    // A tenant pays for the answer it gets, not for the attempts that failed before it.
+    this.#plan.usage.restart();
+    this.#sink.restart();
+    this.start();
+  }
+
+  #end(event: FinishEvent | ErrorEvent): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#leave();
+    this.#sink.end(event);
+  }
+
+  #leave(): void {
+    if (this.#replica !== undefined) this.#replica.inFlight--;
+  }
+}

@@ -1,0 +1,30 @@
+/** What a request needs of the gateway: its parts, put together once at start (see open-gateway.ts). */
+import type { KeyRing } from "../admission/key-ring.ts";
+import type { Config } from "../config/schema.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
+import type { EngineTimeouts, Upstream } from "../engine/upstream.ts";
+import type { UsageWriter } from "../ledger/usage-writer.ts";
+import type { EnginePool } from "../routing/engine-pool.ts";
+import type { ModelRegistry } from "../routing/model-registry.ts";
+import type { Observer } from "./observer.ts";
+import type { Repeats } from "./repeats.ts";
+import type { SilenceWatch } from "./silence-watch.ts";
+
+export type Gateway = {
+  readonly config: Config;
+  readonly keys: KeyRing;
+  readonly models: ModelRegistry<EngineInfo>;
+  readonly engines: EnginePool<EngineInfo>;
+  readonly upstream: Upstream;
+  readonly timeouts: EngineTimeouts;
+  readonly usage: UsageWriter;
+  readonly silence: SilenceWatch;
+  readonly repeats: Repeats;
+  readonly observer: Observer;
+  /** Signs reasoning on its way out. */
+  readonly signReasoning: (text: string) => string;
+  /** Requests being worked on; the gateway stops once they have ended. */
+  inFlight: number;
+  /** Set when the gateway is stopping: no new requests. */
+  draining: boolean;
+};

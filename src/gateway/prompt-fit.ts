@@ -1,0 +1,59 @@
+/** Fits one request to its model's window: bounds the prompt by its bytes, and counts it only where that decides something. */
+import { GatewayError } from "../conversation/errors.ts";
+import type { ChatRequest } from "../conversation/request.ts";
+import { type ChatTarget, type EncodedPrompt, encodeChat, encodeTokenize } from "../engine/encode-chat.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
+import { countPromptTokens } from "../engine/tokenize.ts";
+import type { EngineState } from "../routing/engine-pool.ts";
+import type { ServedModel } from "../routing/model-registry.ts";
+import { fitToWindow, promptTokensAtMost } from "./fit-window.ts";
+import type { Gateway } from "./gateway.ts";
+
+/** Room left between a counted prompt and the window when the engine has once refused: its template may count a little more. */
+const REFIT_MARGIN = 16;
+
+export type PromptFit = {
+  /** The body for the engine. */
+  body: string;
+  /** What `max_tokens` was cut down to, if it was. */
+  clampedTo: number | undefined;
+  /** A body that fits after the engine said that this one does not. Throws `prompt_too_long` with the true size. */
+  refit(error: GatewayError): Promise<string>;
+};
+
+export async function fitPrompt(
+  gateway: Gateway,
+  request: ChatRequest,
+  model: ServedModel<EngineInfo>,
+  replica: EngineState<EngineInfo>,
+  target: ChatTarget,
+  prompt: EncodedPrompt,
+): Promise<PromptFit> {
+  const window = model.contextWindow;
+  const cap = gateway.config.models[model.id]?.max_output_tokens;
+  const requested = request.maxTokens;
+  const count = () => countPromptTokens(gateway.upstream, replica.address, replica.info, encodeTokenize(prompt, target));
+  const bodyWith = (maxTokens: number | undefined) =>
+    encodeChat(request, maxTokens === undefined ? target : { ...target, maxTokens }, prompt);
+
+  let body = bodyWith(cap === undefined ? requested : Math.min(requested ?? cap, cap));
+  const fit = fitToWindow({ requested, cap, window, prompt: { tokens: promptTokensAtMost(body.length), exact: false } });
+  let maxTokens = fit.kind === "fits" ? fit.maxTokens : undefined;
+  if (fit.kind === "count-first") {
+    const counted = await count();
+    const second = fitToWindow({ requested, cap, window, prompt: { tokens: counted.tokens, exact: true } });
+    maxTokens = second.kind === "fits" ? second.maxTokens : undefined;
+    body = bodyWith(maxTokens);
+  }
+  return {
+    body,
+    clampedTo: requested !== undefined && maxTokens !== undefined && maxTokens < requested ? maxTokens : undefined,
+    async refit(error) {
+      if (window === undefined) throw error;
+      const counted = await count();
+      const again = fitToWindow({ requested, cap, window: window - REFIT_MARGIN, prompt: { tokens: counted.tokens, exact: true } });
+      if (!counted.exact || again.kind !== "fits" || again.maxTokens === undefined || again.maxTokens === maxTokens) throw error;
+      return bodyWith(again.maxTokens);
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+import { Repeats } from "./repeats.ts";
+
+const prompt = (text: string) => ({ messages: [{ json: JSON.stringify({ role: "user", content: text }) }] });
+
+test("recognises the same prompt of the same owner, once", () => {
+  const repeats = new Repeats();
+  repeats.remember("a", prompt("prompt"), "req_1");
+  expect(repeats.take("b", prompt("prompt"))).toBeUndefined();
+  expect(repeats.take("a", prompt("prompt"))).toBe("req_1");
+  expect(repeats.take("a", prompt("prompt"))).toBeUndefined();
+});
+
+test("another prompt is no repeat", () => {
+  const repeats = new Repeats();
+  repeats.remember("a", prompt("prompt"), "req_1");
+  expect(repeats.take("a", prompt("prompt and more"))).toBeUndefined();
+});
+
+test("remembers a bounded number", () => {
+  const repeats = new Repeats();
+  for (let n = 0; n < 5_000; n++) repeats.remember(`owner-${n}`, prompt("prompt"), `req_${n}`);
+  expect(repeats.take("owner-0", prompt("prompt"))).toBeUndefined();
+  expect(repeats.take("owner-4999", prompt("prompt"))).toBe("req_4999");
+});

@@ -1,0 +1,43 @@
+/**
+ * Recognises a request that repeats one whose stream broke: Claude Code sends the whole of it again, not streamed. The work is
+ * done twice, and the usage rows say so.
+ */
+import { createHash } from "node:crypto";
+
+/** A prompt as far as repeating it goes: its messages, in order. */
+export type RepeatablePrompt = { readonly messages: readonly { readonly json: string }[] };
+
+const MOST_REMEMBERED = 1_000;
+/** Clients send again at once; what comes later is a person asking again. Milliseconds. */
+const REMEMBERED_FOR = 10 * 60_000;
+
+type Broken = { requestId: string; digest: string; at: number };
+
+export class Repeats {
+  readonly #broken = new Map<string, Broken>();
+
+  /** Remembers that this prompt's answer broke off. `owner` is whose it was: key, session and agent. */
+  remember(owner: string, prompt: RepeatablePrompt, requestId: string): void {
+    this.#broken.delete(owner);
+    this.#broken.set(owner, { requestId, digest: digestOf(prompt), at: Date.now() });
+    if (this.#broken.size > MOST_REMEMBERED) {
+      const oldest = this.#broken.keys().next();
+      if (!oldest.done) this.#broken.delete(oldest.value);
+    }
+  }
+
+  /** The request that this prompt repeats, if the same owner's last stream broke. Asked once: the answer forgets it. */
+  take(owner: string, prompt: RepeatablePrompt): string | undefined {
+    const broken = this.#broken.get(owner);
+    if (broken === undefined) return undefined;
+    this.#broken.delete(owner);
+    if (Date.now() - broken.at > REMEMBERED_FOR) return undefined;
+    return broken.digest === digestOf(prompt) ? broken.requestId : undefined;
+  }
+}
+
+function digestOf(prompt: RepeatablePrompt): string {
+  const hash = createHash("sha256");
+  for (const message of prompt.messages) hash.update(message.json).update("\n");
+  return hash.digest("base64");
+}
