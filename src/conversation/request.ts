@@ -89,6 +89,14 @@ export type OutputFormat =
 /** Who is asking, as the client itself says: for usage rows, routing affinity and the prefix guard. Never for access. */
 export type SessionIdentity = { session?: string; agent?: string; parentAgent?: string };
 
+/** How the client wants its answer written, where its wire offers a choice. Only that wire's encoders read it. */
+export type AnswerForm = {
+  /** OpenAI: a last chunk with the usage (`stream_options.include_usage`). */
+  usageChunk?: boolean;
+  /** OpenAI: calls in the legacy form (`function_call`), because the tools came in it (`functions`). */
+  legacyFunctionCall?: boolean;
+};
+
 export type ChatRequest = {
   /** The model name that the client asked for; resolved to a served model by routing. */
   model: string;
@@ -111,4 +119,5 @@ export type ChatRequest = {
   extensions: JsonObject;
   /** What was accepted and has no effect, as `where:name`; counted, and reported in a response header. */
   ignored: string[];
+  answerForm?: AnswerForm;
 };
