@@ -1,0 +1,50 @@
+/** The HTTP server: which path goes where. Chat goes straight to the request path; all else through hono. */
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import { getRequestListener } from "@hono/node-server";
+import type { WireCodec } from "./conversation/codec.ts";
+import type { Gateway } from "./gateway/gateway.ts";
+import { handleChat } from "./gateway/handle-chat.ts";
+import { adminApp, type AdminOptions } from "./routes/admin.ts";
+import { apiApp } from "./routes/api.ts";
+import { handleCountTokens } from "./routes/count-tokens.ts";
+import type { AnthropicMessages } from "./wire/anthropic-messages/codec.ts";
+import { speaksAnthropic } from "./wire/model-list.ts";
+import { openaiChat } from "./wire/openai-chat/codec.ts";
+
+export type ServerOptions = {
+  gateway: Gateway;
+  anthropicMessages: AnthropicMessages;
+  admin: AdminOptions;
+  metrics(): Promise<{ contentType: string; body: string }>;
+};
+
+/** Longer than any client keeps an idle connection, so that it is the client that closes and never loses a request to a race. */
+const KEEP_ALIVE_MS = 120_000;
+
+/** The server, not yet listening. */
+export function createGatewayServer({ gateway, anthropicMessages, admin, metrics }: ServerOptions): Server {
+  const codecOf = (path: string, headers: Headers): WireCodec =>
+    path.startsWith("/v1/messages") || speaksAnthropic(Object.fromEntries(headers)) ? anthropicMessages : openaiChat;
+  const adminListener = getRequestListener(adminApp(admin).fetch, { overrideGlobalObjects: false });
+  const apiListener = getRequestListener(
+    apiApp({ gateway, codecOf, metrics, pingStore: () => admin.store.ping() }).fetch,
+    { overrideGlobalObjects: false },
+  );
+
+  const route = (req: IncomingMessage, res: ServerResponse): Promise<unknown> => {
+    const url = req.url ?? "/";
+    const end = url.indexOf("?");
+    const path = end === -1 ? url : url.slice(0, end);
+    if (req.method === "POST") {
+      if (path === "/v1/messages") return handleChat(gateway, anthropicMessages, req, res);
+      if (path === "/v1/chat/completions") return handleChat(gateway, openaiChat, req, res);
+      if (path === "/v1/messages/count_tokens") return handleCountTokens(gateway, anthropicMessages, req, res);
+    }
+    return Promise.resolve(path.startsWith("/admin/") ? adminListener(req, res) : apiListener(req, res));
+  };
+
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, (req, res) => void route(req, res));
+  // Bodies of agents are large and links may be slow; the limit on their size bounds them already.
+  server.requestTimeout = 0;
+  return server;
+}
