@@ -2,7 +2,6 @@
  * The admin API, `/admin/v1/*`: who may call it, and how its failures look. What it does is in admin-tenants.ts,
  * admin-keys.ts and admin-usage.ts. docs/tenants-and-keys.md is its reference.
  */
-import { randomUUID } from "node:crypto";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Admin, AdminKeys } from "../admission/admin-keys.ts";
@@ -11,6 +10,7 @@ import type { KeyRing } from "../admission/key-ring.ts";
 import { GatewayError, retryHeaders, toGatewayError } from "../conversation/errors.ts";
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
+import { newRequestId } from "../gateway/request-id.ts";
 import { keyRoutes } from "./admin-keys.ts";
 import { tenantRoutes } from "./admin-tenants.ts";
 import { usageRoutes } from "./admin-usage.ts";
@@ -35,7 +35,7 @@ export function adminApp(options: AdminOptions): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>().basePath("/admin/v1");
 
   app.use(async (c, next) => {
-    const requestId = `req_${randomUUID().replaceAll("-", "")}`;
+    const requestId = newRequestId();
     c.set("requestId", requestId);
     c.header("request-id", requestId);
     c.header("cache-control", "no-store");

@@ -1,0 +1,129 @@
+/** Knows how a command finds the running gateway and talks to its admin API, and what to tell people when it cannot. */
+import { z } from "zod";
+import { GatewayFileError, defaultDataDir, gatewayFilePath, readGatewayFile } from "../config/gateway-file.ts";
+import { CliError } from "./cli-error.ts";
+
+export type AdminClient = {
+  /** The gateway's address. */
+  readonly url: string;
+  /** Rejects with CliError: unreachable, refused, or what the gateway says is wrong. Empty query values are left out. */
+  get<T extends z.ZodType>(path: string, answer: T, query?: Record<string, string | undefined>): Promise<z.output<T>>;
+  post<T extends z.ZodType>(path: string, answer: T, body: unknown): Promise<z.output<T>>;
+};
+
+type Place = { url: string; adminKey: string; /** Where that was found, for people. */ from: string };
+
+/**
+ * The gateway named by `EVENER_URL` and `EVENER_ADMIN_KEY`, else the one that left gateway.json in the data directory. A URL alone
+ * will do when it is that gateway's. Throws CliError.
+ */
+export function findGateway(env: NodeJS.ProcessEnv = process.env): Place {
+  const named = env["EVENER_URL"] || undefined;
+  const adminKey = env["EVENER_ADMIN_KEY"] || undefined;
+  const url = named === undefined ? undefined : baseUrl(named);
+  if (url !== undefined && adminKey !== undefined) return { url, adminKey, from: "EVENER_URL" };
+  const dataDir = defaultDataDir(env);
+  let file;
+  try {
+    file = readGatewayFile(dataDir);
+  } catch (error) {
+    if (error instanceof GatewayFileError) throw new CliError(error.message, 1, error);
+    throw error;
+  }
+  const path = gatewayFilePath(dataDir);
+  if (url !== undefined) {
+    if (file !== undefined && baseUrl(file.url) === url) return { url, adminKey: file.admin_key, from: path };
+    throw new CliError("EVENER_URL is set, but EVENER_ADMIN_KEY is not; set it to that gateway's admin key", 2);
+  }
+  if (file === undefined)
+    throw new CliError(
+      `no gateway is running (there is no ${path}); start one with \`evener up\`, or set EVENER_URL and EVENER_ADMIN_KEY`,
+    );
+  return { url: baseUrl(file.url), adminKey: adminKey ?? file.admin_key, from: path };
+}
+
+const TIMEOUT_MS = 30_000;
+
+export function adminClient(env: NodeJS.ProcessEnv = process.env): AdminClient {
+  const { url, adminKey, from } = findGateway(env);
+
+  const call = async <T extends z.ZodType>(path: string, answer: T, init: RequestInit): Promise<z.output<T>> => {
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(`${url}/admin/v1${path}`, {
+        ...init,
+        redirect: "error",
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+        headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json" },
+      });
+      text = await response.text();
+    } catch (error) {
+      throw new CliError(
+        `no gateway answers at ${url} (from ${from}): ${reason(error)}; start one with \`evener up\``,
+        1,
+        error,
+      );
+    }
+    const value = parse(text);
+    if (!response.ok) throw refusal(response.status, value, { url, from });
+    const parsed = answer.safeParse(value);
+    if (!parsed.success)
+      throw new CliError(
+        `what answers at ${url} (from ${from}) is not an evener of this version; check EVENER_URL`,
+        1,
+        parsed.error,
+      );
+    return parsed.data;
+  };
+
+  return {
+    url,
+    get(path, answer, query = {}) {
+      const set = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
+      const search = new URLSearchParams(set).toString();
+      return call(search === "" ? path : `${path}?${search}`, answer, {});
+    },
+    post: (path, answer, body) => call(path, answer, { method: "POST", body: JSON.stringify(body) }),
+  };
+}
+
+function baseUrl(text: string): string {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text))
+    throw new CliError(`EVENER_URL is not a URL: ${text}; give one as in http://127.0.0.1:4400`, 2);
+  return text.replace(/\/+$/, "");
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** fetch hides why it failed in its cause. */
+function reason(error: unknown): string {
+  const cause = (error as { cause?: unknown }).cause ?? error;
+  const code = (cause as { code?: unknown }).code;
+  if (code === "ECONNREFUSED") return "connection refused";
+  if ((cause as { name?: unknown }).name === "TimeoutError") return `no answer within ${TIMEOUT_MS / 1_000} s`;
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+const Refusal = z.object({ error: z.object({ code: z.string(), message: z.string(), request_id: z.string() }) });
+/** What the person who typed the command got wrong, not the gateway. */
+const USAGE_CODES = new Set(["invalid_request", "invalid_json"]);
+
+function refusal(status: number, value: unknown, { url, from }: { url: string; from: string }): CliError {
+  if (status === 401)
+    return new CliError(
+      `the gateway at ${url} refuses this admin key (from ${from}); set EVENER_ADMIN_KEY to the right one`,
+    );
+  const parsed = Refusal.safeParse(value);
+  if (!parsed.success)
+    return new CliError(`what answers at ${url} (from ${from}) is not an evener: it answered ${status}`);
+  const { code, message, request_id } = parsed.data.error;
+  const trace = status >= 500 ? ` (request ${request_id})` : "";
+  return new CliError(`${message}${trace}`, USAGE_CODES.has(code) ? 2 : 1);
+}

@@ -1,0 +1,63 @@
+/** Draws tables for people: aligned, numbers right with thousands separators, a line of totals; colour only where it is wanted. */
+import { styleText } from "node:util";
+
+export type Cell = string | number | null;
+export type Column = { title: string; /** Cells longer than this are cut, with an ellipsis. */ most?: number };
+
+export type Table = {
+  columns: readonly Column[];
+  rows: readonly (readonly Cell[])[];
+  /** One line under the rows, as long as a row. */
+  totals?: readonly Cell[];
+};
+
+const GAP = "  ";
+
+/** Lines end with a newline. Numbers stand right, everything else left; null is a dash. */
+export function renderTable({ columns, rows, totals }: Table): string {
+  const lines = totals === undefined ? rows : [...rows, totals];
+  const right = columns.map((_column, index) => lines.some((line) => typeof line[index] === "number"));
+  const texts = lines.map((line) => columns.map(({ most }, index) => show(line[index] ?? null, most)));
+  const widths = columns.map(({ title }, index) =>
+    Math.max(textWidth(title), ...texts.map((line) => textWidth(line[index] ?? ""))),
+  );
+  const draw = (line: readonly string[]): string =>
+    line
+      .map((text, index) => {
+        const space = " ".repeat((widths[index] ?? 0) - textWidth(text));
+        return right[index] === true ? space + text : text + space;
+      })
+      .join(GAP)
+      .trimEnd();
+  const head = styleText("bold", draw(columns.map((column) => column.title)));
+  const rule = styleText("dim", widths.map((width) => "─".repeat(width)).join(GAP));
+  const body = texts.map(draw);
+  if (totals !== undefined) body.splice(-1, 0, rule);
+  return `${[head, rule, ...body].join("\n")}\n`;
+}
+
+function show(cell: Cell, most = Infinity): string {
+  if (cell === null) return "–";
+  if (typeof cell === "number") return cell.toLocaleString("en-US");
+  const text = printable(cell);
+  if (text.length <= most) return text;
+  return `${text.slice(0, most - 1).toWellFormed()}…`;
+}
+
+/** Names and session ids come from clients: none may move the cursor or change colours. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "\uFFFD");
+}
+
+/** Columns that a terminal gives to a text: two for East Asian wide characters and emoji, none for combining marks. */
+function textWidth(text: string): number {
+  let width = 0;
+  for (const character of text) {
+    if (/\p{M}/u.test(character)) continue;
+    width += WIDE.test(character) ? 2 : 1;
+  }
+  return width;
+}
+
+const WIDE =
+  /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97F\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{1F300}-\u{1F64F}\u{1F680}-\u{1F6FF}\u{1F900}-\u{1F9FF}\u{20000}-\u{3FFFD}]/u;

@@ -1,0 +1,134 @@
+/** `evener usage`: what was used, by tenant, key, model, session, agent, day, or request by request. */
+import { type Command, Option } from "commander";
+import { z } from "zod";
+import { type AdminClient, adminClient } from "./admin-client.ts";
+import { print, printJson } from "./print.ts";
+import { parseTime } from "./time-option.ts";
+import { type Cell, type Column, renderTable } from "./table.ts";
+
+/** What a row of each grouping is told apart by. */
+const NAMES = {
+  tenant: ["tenant"],
+  key: ["tenant", "key"],
+  model: ["model"],
+  session: ["tenant", "session"],
+  agent: ["tenant", "session", "agent"],
+  day: ["day"],
+} as const;
+type Grouping = keyof typeof NAMES;
+const GROUPINGS = Object.keys(NAMES) as Grouping[];
+
+const SUMS = ["requests", "not_ok", "input_uncached", "cache_read", "cache_write", "output", "reasoning"] as const;
+const SUM_TITLES = ["REQUESTS", "NOT OK", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "REASONING"];
+
+const Groups = z.object({ data: z.array(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))) });
+const Requests = z.object({
+  data: z.array(
+    z.object({
+      request_id: z.string(),
+      tenant: z.string(),
+      key: z.string(),
+      model: z.string(),
+      session: z.string().nullable(),
+      agent: z.string().nullable(),
+      input_uncached: z.int(),
+      cache_read: z.int(),
+      cache_write: z.int(),
+      output: z.int(),
+      reasoning: z.int(),
+      counted_by: z.string(),
+      outcome: z.string(),
+      started_at: z.string(),
+      first_token_ms: z.int().nullable(),
+      duration_ms: z.int(),
+    }),
+  ),
+  next: z.string().nullable(),
+});
+type Request = z.infer<typeof Requests>["data"][number];
+
+type Options = { tenant?: string; since?: Date; until?: Date; by: Grouping | "request"; json?: true };
+
+export function register(program: Command): void {
+  const time = (text: string): Date => parseTime(text);
+  program
+    .command("usage")
+    .description("show what was used; requests count when they started, days are UTC")
+    .option("--tenant <name>", "only this tenant's")
+    .option("--since <time>", "from then on: 2026-11-01, 2026-11-01T09:00Z, 24h, 7d", time)
+    .option("--until <time>", "up to then, not including it", time)
+    .addOption(new Option("--by <what>", "one line for each").choices([...GROUPINGS, "request"]).default("tenant"))
+    .option("--json", "print JSON")
+    .action(async (options: Options) => {
+      const filter = {
+        by: options.by,
+        tenant: options.tenant,
+        since: options.since?.toISOString(),
+        until: options.until?.toISOString(),
+      };
+      if (options.by === "request") return showRequests(await everyRequest(adminClient(), filter), options);
+      const { data } = await adminClient().get("/usage", Groups, filter);
+      showGroups(data, options.by, options);
+    });
+}
+
+/** The gateway gives requests a page at a time; the pages are one answer. */
+async function everyRequest(client: AdminClient, filter: Record<string, string | undefined>): Promise<Request[]> {
+  const rows: Request[] = [];
+  let after: string | undefined;
+  do {
+    const page = await client.get("/usage", Requests, { ...filter, limit: "5000", after });
+    for (const row of page.data) rows.push(row);
+    after = page.next ?? undefined;
+  } while (after !== undefined);
+  return rows;
+}
+
+const REQUEST_COLUMNS: readonly (Column & { value: (row: Request) => Cell; summed?: true })[] = [
+  { title: "STARTED (UTC)", value: (row) => row.started_at.slice(0, 19).replace("T", " ") },
+  { title: "TENANT", most: 24, value: (row) => row.tenant },
+  { title: "KEY", most: 16, value: (row) => row.key },
+  { title: "MODEL", most: 32, value: (row) => row.model },
+  { title: "SESSION", most: 12, value: (row) => row.session },
+  { title: "INPUT", value: (row) => row.input_uncached, summed: true },
+  { title: "CACHE READ", value: (row) => row.cache_read, summed: true },
+  { title: "CACHE WRITE", value: (row) => row.cache_write, summed: true },
+  { title: "OUTPUT", value: (row) => row.output, summed: true },
+  { title: "FIRST ms", value: (row) => row.first_token_ms },
+  { title: "TOTAL ms", value: (row) => row.duration_ms },
+  { title: "OUTCOME", value: (row) => row.outcome },
+  { title: "COUNTED BY", value: (row) => row.counted_by },
+];
+
+function showRequests(rows: Request[], { json }: Options): void {
+  if (json) return printJson(rows);
+  if (rows.length === 0) return print(NOTHING);
+  const totals = REQUEST_COLUMNS.map(({ value, summed }, index) => {
+    if (index === 0) return `${rows.length.toLocaleString("en-US")} requests`;
+    return summed ? rows.reduce((sum, row) => sum + Number(value(row)), 0) : "";
+  });
+  const cells = rows.map((row) => REQUEST_COLUMNS.map(({ value }) => value(row)));
+  print(renderTable({ columns: REQUEST_COLUMNS, rows: cells, totals }));
+}
+
+function showGroups(rows: Record<string, Cell>[], by: Grouping, { json }: Options): void {
+  if (json) return printJson(rows);
+  if (rows.length === 0) return print(NOTHING);
+  const names = NAMES[by];
+  print(
+    renderTable({
+      columns: [
+        ...names.map((name) => ({ title: name.toUpperCase(), most: 40 })),
+        ...SUM_TITLES.map((title) => ({ title })),
+      ],
+      rows: rows.map((row) => [...names, ...SUMS].map((name) => row[name] ?? null)),
+      totals: [...names.map((_name, index) => (index === 0 ? "total" : "")), ...SUMS.map((name) => total(rows, name))],
+    }),
+  );
+}
+
+const NOTHING = "No usage in that time.";
+
+function total(rows: readonly Record<string, Cell>[], name: string): number {
+  return rows.reduce((sum, row) => sum + Number(row[name] ?? 0), 0);
+}
