@@ -1,0 +1,86 @@
+/**
+ * Knows how a request body becomes a JSON object that can be worked on safely: complete, bounded in depth, and with
+ * numbers that JavaScript cannot hold kept as they were written.
+ */
+import { GatewayError } from "../conversation/errors.ts";
+import type { JsonObject } from "../conversation/request.ts";
+
+/** What `JSON.rawJSON` makes: `JSON.stringify` writes its source back, byte for byte. */
+export type RawJson = { readonly rawJSON: string };
+
+declare global {
+  // ES2026 "JSON.parse source text access"; in Node since 22, not yet in TypeScript's library.
+  interface JSON {
+    rawJSON(source: string): RawJson;
+    isRawJSON(value: unknown): value is RawJson;
+    parse(text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown): unknown;
+  }
+}
+
+/** Deeper than any real request (tool schemas reach about 20), and far from exhausting the stack of any later walk. */
+const MAX_DEPTH = 200;
+
+/**
+ * Parses a request body. Numbers beyond ±(2^53 - 1) come back as `JSON.rawJSON` values, so that they are written out
+ * again as they came; every other value is plain.
+ *
+ * Throws GatewayError `invalid_json` (not JSON) or `invalid_request` (not an object, or nested too deeply). The
+ * messages never quote the body.
+ */
+export function parseBody(text: string): JsonObject {
+  const body = parse(text);
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw new GatewayError("invalid_request", `the request body must be a JSON object, not ${nameOfType(body)}`);
+  const findings = inspect(body, MAX_DEPTH);
+  if (findings === "too-deep")
+    throw new GatewayError("invalid_request", `the request body is nested more than ${MAX_DEPTH} levels deep`);
+  // Rare, and three times the cost: only when the first reading met a number that it could not hold.
+  return (findings === "lossy-number" ? JSON.parse(text, keepLossyNumber) : body) as JsonObject;
+}
+
+function parse(text: string): unknown {
+  if (text.charCodeAt(0) === 0xfeff)
+    throw new GatewayError("invalid_json", "the request body starts with a byte order mark; send JSON without one");
+  if (text.trim() === "") throw new GatewayError("invalid_json", "the request body is empty; send a JSON object");
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // The engine's own message quotes the text around the fault, which may be a prompt: only the place is taken from it.
+    const place =
+      error instanceof SyntaxError ? /at position \d+(?: \(line \d+ column \d+\))?/.exec(error.message) : null;
+    throw new GatewayError(
+      "invalid_json",
+      `the request body is not valid JSON${place === null ? "" : ` (${place[0]})`}`,
+    );
+  }
+}
+
+type Findings = "plain" | "lossy-number" | "too-deep";
+
+function inspect(container: object, depth: number): Findings {
+  if (depth === 0) return "too-deep";
+  let findings: Findings = "plain";
+  // `for…in` visits array indices too; on parsed JSON there is nothing inherited to meet.
+  for (const key in container) {
+    const value: unknown = (container as JsonObject)[key];
+    if (typeof value === "number") {
+      if (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER) findings = "lossy-number";
+    } else if (typeof value === "object" && value !== null) {
+      const inner = inspect(value, depth - 1);
+      if (inner === "too-deep") return inner;
+      if (inner === "lossy-number") findings = inner;
+    }
+  }
+  return findings;
+}
+
+function keepLossyNumber(_key: string, value: unknown, context: { source?: string }): unknown {
+  const lossy = typeof value === "number" && (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER);
+  return lossy && context.source !== undefined ? JSON.rawJSON(context.source) : value;
+}
+
+function nameOfType(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  return `a ${typeof value}`;
+}
