@@ -1,0 +1,60 @@
+/**
+ * Renders a conversation as the messages of a chat-completions request, so that the request for turn N+1 begins with
+ * the messages of the request for turn N. docs/prefix-caching.md has the rules and what each is worth.
+ */
+import type { ChatRequest } from "../../conversation/request.ts";
+import { assistantMessage, isEmpty, mergeAssistant } from "./assistant-message.ts";
+import { type AssistantMessage, type EngineMessage, type EngineToolCall, joinTexts } from "./engine-message.ts";
+import { lateTools } from "./late-tools.ts";
+import type { PromptProfile } from "./prompt-profile.ts";
+import { unavailableServerTools, unavailableText } from "./server-tools.ts";
+import { renderTurn, type TurnMessage } from "./user-turn.ts";
+
+export function engineMessages(request: ChatRequest, profile: PromptProfile): EngineMessage[] {
+  const { messages } = request;
+  const out: EngineMessage[] = [];
+  let index = 0;
+  let head = "";
+  for (const part of request.system) head = joinTexts(head, part.text);
+  // System messages before all others are the head too, whichever way the client wrote them.
+  for (let message = messages[0]; message?.role === "system"; message = messages[++index]) {
+    for (const part of message.content) head = joinTexts(head, part.text);
+  }
+  head = joinTexts(head, unavailableText(unavailableServerTools(request.tools)));
+  if (head !== "") out.push({ role: "system", content: head });
+
+  const context = { profile, reference: lateTools(request, profile.strictTools) };
+  let calls: readonly EngineToolCall[] = [];
+  while (index < messages.length) {
+    const message = messages[index]!;
+    if (message.role === "assistant") {
+      // Calls of an answer that another answer follows directly: nobody answered them.
+      if (calls.length > 0) renderTurn([], calls, context, out);
+      calls = pushAssistant(assistantMessage(message.content, profile.reasoningReplay), out);
+      index++;
+      continue;
+    }
+    const turn: TurnMessage[] = [];
+    for (let next = messages[index]; next && next.role !== "assistant"; next = messages[++index]) turn.push(next);
+    renderTurn(turn, calls, context, out);
+    calls = [];
+  }
+  if (calls.length > 0) renderTurn([], calls, context, out);
+  dropUnspoken(out);
+  return out;
+}
+
+/** Adds an answer, to the one before it where two follow each other. Returns the calls that now wait for results. */
+function pushAssistant(message: AssistantMessage, out: EngineMessage[]): readonly EngineToolCall[] {
+  if (isEmpty(message)) return [];
+  const before = out.at(-1);
+  if (before?.role === "assistant") mergeAssistant(before, message);
+  else out.push(message);
+  return message.tool_calls ?? [];
+}
+
+/** An answer at the end is there to be continued; one with no text (cut while it was thinking) leaves nothing to continue. */
+function dropUnspoken(out: EngineMessage[]): void {
+  const last = out.at(-1);
+  if (last?.role === "assistant" && last.content === "") out.pop();
+}

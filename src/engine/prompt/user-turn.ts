@@ -1,0 +1,161 @@
+/**
+ * Renders everything between two answers of the model: tool results, the user's words, and system messages among them.
+ *
+ * Results come first, in the order of the calls that they answer, whatever order the client sent; then the rest in its
+ * order, each appended to the message before it where templates would mind another message (see the cases below).
+ */
+import type { ImagePart, Message, ToolResultPart, UserPart } from "../../conversation/request.ts";
+import {
+  appendText,
+  type EngineMessage,
+  type EnginePart,
+  type EngineToolCall,
+  joinTexts,
+  type ToolMessage,
+  type UserMessage,
+} from "./engine-message.ts";
+import { asReminder } from "./late-system.ts";
+import type { RenderReference } from "./late-tools.ts";
+import { documentText, errorText, IMAGE_FOLLOWS, IMAGE_OMITTED, imagePart } from "./part-text.ts";
+import type { PromptProfile } from "./prompt-profile.ts";
+
+export type TurnMessage = Exclude<Message, { role: "assistant" }>;
+
+type Context = { profile: PromptProfile; reference: RenderReference };
+
+/** What the model is told of a call whose result never came: every call must be answered, or templates fail. */
+export const RESULT_MISSING = "[no result: the call was interrupted]";
+
+/** Renders one turn after `calls`, the calls of the assistant message before it, onto `out`. */
+export function renderTurn(
+  turn: readonly TurnMessage[],
+  calls: readonly EngineToolCall[],
+  context: Context,
+  out: EngineMessage[],
+): void {
+  const start = out.length;
+  const answered = renderResults(turn, calls, context, out);
+  const last = (): UserMessage | ToolMessage | undefined =>
+    out.length > start ? (out[out.length - 1] as UserMessage | ToolMessage) : undefined;
+
+  for (const message of turn) {
+    if (message.role === "system") {
+      renderLateSystem(message.content, last(), context, out);
+      continue;
+    }
+    const { parts, hasResult } = restOf(message.content, answered, context);
+    if (parts.length === 0) continue;
+    const before = last();
+    // Words sent along with results belong to them; a message of its own stays one, or is merged with the user message
+    // before it where two in a row may be refused.
+    const joins = hasResult || (before?.role === "user" && context.profile.consecutiveUsers === "merge");
+    if (before && joins && (before.role === "user" || parts.every((part) => part.type === "text"))) {
+      appendParts(before, parts);
+    } else out.push(userMessage(parts));
+  }
+}
+
+/** Writes a tool message for every call, and one user message with the images of the results. Returns the results used. */
+function renderResults(
+  turn: readonly TurnMessage[],
+  calls: readonly EngineToolCall[],
+  context: Context,
+  out: EngineMessage[],
+): Set<ToolResultPart> {
+  const answered = new Set<ToolResultPart>();
+  if (calls.length === 0) return answered;
+  const results: ToolResultPart[] = [];
+  for (const message of turn) {
+    if (message.role !== "user") continue;
+    for (const part of message.content) if (part.type === "tool-result") results.push(part);
+  }
+  const images: EnginePart[] = [];
+  for (const call of calls) {
+    const result = results.find((candidate) => candidate.callId === call.id && !answered.has(candidate));
+    if (result) answered.add(result);
+    const content = result ? resultText(result, context, images, call.function.name) : RESULT_MISSING;
+    out.push({ role: "tool", tool_call_id: call.id, content });
+  }
+  if (images.length > 0) out.push({ role: "user", content: images });
+  return answered;
+}
+
+/** One result as text. Images that the model can see are put on `images`, with a word about where they come from. */
+function resultText(result: ToolResultPart, context: Context, images: EnginePart[], tool: string): string {
+  let text = "";
+  for (const part of result.content) {
+    if (part.type === "image" && context.profile.vision) {
+      images.push({ type: "text", text: `Image in the result of ${tool}:` }, imagePart(part));
+      text = joinTexts(text, IMAGE_FOLLOWS);
+    } else text = joinTexts(text, partText(part, context));
+  }
+  return result.isError ? errorText(text) : text;
+}
+
+function partText(part: Exclude<UserPart, ToolResultPart>, context: Context): string {
+  if (part.type === "text") return part.text;
+  if (part.type === "document") return documentText(part);
+  return part.type === "image" ? IMAGE_OMITTED : context.reference(part.name);
+}
+
+/** What is left of a user message without the results already rendered. A result that answers no call becomes text. */
+function restOf(
+  content: readonly UserPart[],
+  answered: Set<ToolResultPart>,
+  context: Context,
+): { parts: EnginePart[]; hasResult: boolean } {
+  const parts: EnginePart[] = [];
+  let hasResult = false;
+  for (const part of content) {
+    if (part.type === "image" && context.profile.vision) parts.push(imagePart(part satisfies ImagePart));
+    else if (part.type !== "tool-result") pushText(parts, partText(part, context));
+    else if (answered.has(part)) hasResult = true;
+    else {
+      const images: EnginePart[] = [];
+      pushText(parts, `Result of an earlier tool call:\n${resultText(part, context, images, "that call")}`);
+      parts.push(...images);
+    }
+  }
+  return { parts, hasResult };
+}
+
+function pushText(parts: EnginePart[], text: string): void {
+  if (text === "") return;
+  const last = parts.at(-1);
+  if (last?.type === "text") last.text = joinTexts(last.text, text);
+  else parts.push({ type: "text", text });
+}
+
+function userMessage(parts: EnginePart[]): UserMessage {
+  const only = parts.length === 1 ? parts[0] : undefined;
+  return { role: "user", content: only?.type === "text" ? only.text : parts };
+}
+
+function appendParts(message: UserMessage | ToolMessage, parts: EnginePart[]): void {
+  for (const part of parts) {
+    if (part.type === "text") appendText(message, part.text);
+    else if (message.role === "user") {
+      if (typeof message.content === "string") message.content = [{ type: "text", text: message.content }];
+      message.content.push(part);
+    }
+  }
+}
+
+function renderLateSystem(
+  content: readonly { text: string }[],
+  before: UserMessage | ToolMessage | undefined,
+  context: Context,
+  out: EngineMessage[],
+): void {
+  let text = "";
+  for (const part of content) text = joinTexts(text, part.text);
+  if (text === "") return;
+  if (context.profile.lateSystem === "keep") {
+    out.push({ role: "system", content: text });
+    return;
+  }
+  const reminder = asReminder(text);
+  // Right after an answer there is nothing to append to but the model's own words: then it stands alone.
+  if (before) appendText(before, reminder);
+  else if (reminder !== "") out.push({ role: "user", content: reminder });
+}
