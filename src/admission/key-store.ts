@@ -38,7 +38,7 @@ const FIND = `
 const TOUCH = `
   UPDATE virtual_key SET last_used_at = greatest(last_used_at, $2::timestamptz) WHERE id = ANY ($1::text[])`;
 
-export function keyStore(store: Store): KeyStore {
+export function createKeyStore(store: Store): KeyStore {
   return {
     async find(hashes) {
       const hex = hashes.map((hash) => hash.toString("hex"));

@@ -2,7 +2,13 @@
 import { styleText } from "node:util";
 
 export type Cell = string | number | null;
-export type Column = { title: string; /** Cells longer than this are cut, with an ellipsis. */ most?: number };
+export type Column = {
+  title: string;
+  /** Cells longer than this are cut, with an ellipsis. */
+  most?: number;
+  /** By default a column with numbers stands right. */
+  align?: "left" | "right";
+};
 
 export type Table = {
   columns: readonly Column[];
@@ -16,7 +22,9 @@ const GAP = "  ";
 /** Lines end with a newline. Numbers stand right, everything else left; null is a dash. */
 export function renderTable({ columns, rows, totals }: Table): string {
   const lines = totals === undefined ? rows : [...rows, totals];
-  const right = columns.map((_column, index) => lines.some((line) => typeof line[index] === "number"));
+  const right = columns.map(({ align }, index) =>
+    align === undefined ? lines.some((line) => typeof line[index] === "number") : align === "right",
+  );
   const texts = lines.map((line) => columns.map(({ most }, index) => show(line[index] ?? null, most)));
   const widths = columns.map(({ title }, index) =>
     Math.max(textWidth(title), ...texts.map((line) => textWidth(line[index] ?? ""))),

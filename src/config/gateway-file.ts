@@ -12,8 +12,8 @@ const GatewayFileSchema = z.object({
   url: z.url({ protocol: /^https?$/ }),
   pid: z.int().positive(),
   admin_key: z.string().min(1),
-  /** A virtual key for clients on this machine. */
-  client_key: z.string().min(1),
+  /** A virtual key for clients on this machine; `evener serve` leaves none. */
+  client_key: z.string().min(1).exactOptional(),
   started_at: z.iso.datetime(),
   version: z.string(),
 });
