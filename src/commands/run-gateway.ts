@@ -1,0 +1,189 @@
+/** Runs a gateway from its configuration to its end: opens what it needs, listens, tells where it is, and stops in order. */
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { registerAdminKeys } from "../admission/admin-keys.ts";
+import { createKeyRing } from "../admission/key-ring.ts";
+import { createKeyStore } from "../admission/key-store.ts";
+import { localAdminKey, localClientKey } from "../admission/local-keys.ts";
+import { type GatewaySecret, SecretError, bindSecret, loadSecret } from "../admission/secret.ts";
+import { removeGatewayFile, writeGatewayFile } from "../config/gateway-file.ts";
+import type { Config } from "../config/schema.ts";
+import { type Store, openStore } from "../db/open-store.ts";
+import { StoreError } from "../db/store-error.ts";
+import { probeEngine } from "../engine/probe.ts";
+import { createUpstream } from "../engine/upstream.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import { createObserver } from "../gateway/observer.ts";
+import { Repeats } from "../gateway/repeats.ts";
+import { SilenceWatch } from "../gateway/silence-watch.ts";
+import { createUsageWriter } from "../ledger/usage-writer.ts";
+import { EnginePool, type EngineAddress } from "../routing/engine-pool.ts";
+import { ModelRegistry } from "../routing/model-registry.ts";
+import { createGatewayServer } from "../server.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
+import { createAnthropicMessages } from "../wire/anthropic-messages/codec.ts";
+import { createSigner } from "../wire/anthropic-messages/signature.ts";
+import { CliError } from "./cli-error.ts";
+import { VERSION } from "./version.ts";
+
+export type RunOptions = {
+  config: Config;
+  dataDir: string;
+  engines: readonly EngineAddress[];
+  log: Logger;
+  /** Whether to leave a client key in the data directory, for `evener claude` on this machine. */
+  clientKey: boolean;
+  env: NodeJS.ProcessEnv;
+};
+
+export type RunningGateway = {
+  url: string;
+  gateway: Gateway;
+  store: Store;
+  /** Stops taking requests, lets running ones end (at most `timeouts.drain_ms`), and closes everything. Safe to call twice. */
+  close(): Promise<void>;
+};
+
+/** Throws CliError for whatever a person can mend: a used port, a locked directory, an unreachable database. */
+export async function runGateway({ config, dataDir, engines, log, clientKey, env }: RunOptions): Promise<RunningGateway> {
+  const closers: (() => Promise<unknown> | void)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).toReversed()) await close();
+  };
+  try {
+    const store = await openStore({ dataDir, databaseUrl: config.database_url });
+    closers.push(() => store.close());
+    const secret = loadSecret({ dataDir, value: env["EVENER_SECRET"] });
+    await bindSecret(store, secret);
+    const pepper = secret.derive("key pepper");
+    const adminKey = env["EVENER_ADMIN_KEY"] || localAdminKey(dataDir);
+    const adminKeys = await registerAdminKeys(store, pepper, [{ name: "evener up", secret: adminKey }]);
+    const keyRing = createKeyRing(createKeyStore(store), pepper);
+    closers.push(() => keyRing.close());
+
+    const metrics = createMetrics();
+    const usage = createUsageWriter(store, {
+      onLost: (requestId, error) => log.error({ requestId, error: describe(error) }, "a usage row was lost"),
+    });
+    closers.push(() => usage.close(config.timeouts.drain_ms));
+    const upstream = createUpstream({ connectMs: config.timeouts.connect_ms });
+    closers.push(() => upstream.close());
+    const models = new ModelRegistry({ families: config.families, aliases: config.aliases, models: config.models });
+    const pool = new EnginePool({
+      engines,
+      probe: (address) => probeEngine(upstream, address),
+      intervalMs: config.timeouts.probe_ms,
+      onChange(state) {
+        models.update(pool.states);
+        metrics.engineUp(state.address.name, state.up);
+        const found = { engine: state.address.name, models: state.info?.models.map((model) => model.id) };
+        if (state.up) log.info(found, "engine is up");
+        else log.warn({ engine: state.address.name, problem: state.problem }, "engine is down");
+      },
+    });
+    closers.push(() => pool.stop());
+    await pool.start();
+    models.update(pool.states);
+
+    const { signer, anthropicMessages } = anthropicWire(secret);
+    const gateway: Gateway = {
+      config,
+      keys: keyRing,
+      models,
+      engines: pool,
+      upstream,
+      timeouts: {
+        connectMs: config.timeouts.connect_ms,
+        firstByteMs: config.timeouts.first_byte_ms,
+        idleMs: config.timeouts.idle_ms,
+        totalMs: config.timeouts.total_ms,
+      },
+      usage,
+      silence: new SilenceWatch(config.timeouts.ping_ms),
+      repeats: new Repeats(),
+      observer: createObserver(log, metrics),
+      signReasoning: signer.sign,
+      inFlight: 0,
+      draining: false,
+    };
+    const onFault = (error: Error, requestId: string): void =>
+      log.error({ requestId, error: describe(error) }, "the admin API failed");
+    const server = createGatewayServer({
+      gateway,
+      anthropicMessages,
+      admin: { store, keyRing, adminKeys, pepper, onFault },
+      metrics: () => metrics.exposition(),
+    });
+    const url = await listen(server, config);
+    closers.push(() => drain(server, gateway, config.timeouts.drain_ms));
+
+    const localKey = clientKey ? await localClientKey({ store, pepper, keyRing, dataDir }, "gateway") : undefined;
+    writeGatewayFile(dataDir, {
+      url,
+      pid: process.pid,
+      admin_key: adminKey,
+      ...(localKey !== undefined && { client_key: localKey }),
+      started_at: new Date().toISOString(),
+      version: VERSION,
+    });
+    closers.push(() => removeGatewayFile(dataDir, process.pid));
+    return { url, gateway, store, close: closeAll };
+  } catch (thrown) {
+    await closeAll();
+    if (thrown instanceof StoreError || thrown instanceof SecretError) throw new CliError(thrown.message, 1, thrown);
+    throw thrown;
+  }
+}
+
+function anthropicWire(secret: GatewaySecret) {
+  const signer = createSigner(secret.derive("reasoning signature"));
+  return { signer, anthropicMessages: createAnthropicMessages({ verifySignature: signer.verify }) };
+}
+
+function listen(server: Server, { host, port }: Config): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(new CliError(listenProblem(error, host, port), 1, error)));
+    server.listen(port, host, () => {
+      const address = server.address() as AddressInfo;
+      resolve(`http://${reachable(host)}:${address.port}`);
+    });
+  });
+}
+
+function listenProblem(error: NodeJS.ErrnoException, host: string, port: number): string {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return `port ${port} on ${host} is in use; stop what runs there, or choose another with --port`;
+    case "EACCES":
+      return `may not listen on port ${port}; choose one above 1023 with --port`;
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return `${host} is not an address of this machine; choose one with --host`;
+    default:
+      return `cannot listen on ${host}:${port} (${error.code ?? error.message})`;
+  }
+}
+
+/** As a client on this machine reaches what listens on all addresses. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** Refuses new requests, waits for running ones, then cuts what is left. */
+async function drain(server: Server, gateway: Gateway, patienceMs: number): Promise<void> {
+  gateway.draining = true;
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  const deadline = performance.now() + patienceMs;
+  while (gateway.inFlight > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), Math.min(1_000, patienceMs));
+  await closed;
+  clearTimeout(cut);
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
