@@ -1,0 +1,294 @@
+/**
+ * Reads an engine's streamed chat completion (OpenAI's chunks, as vLLM, SGLang, llama.cpp, Ollama and others write them)
+ * into the conversation's events, and its usage into the fold. Any split of the bytes gives the same events.
+ */
+import { GatewayError } from "../conversation/errors.ts";
+import type { FinishEvent, FinishReason, StreamEvent } from "../conversation/stream-event.ts";
+import type { UsageFold } from "../conversation/usage.ts";
+import { type EngineErrorContext, engineStreamError } from "./engine-error.ts";
+import { parseExact } from "./exact-json.ts";
+import { finishReason } from "./finish-reason.ts";
+import { SseReader } from "./sse-reader.ts";
+import { BYTES, TEXT, type TextMode } from "./text-mode.ts";
+import { ToolCallAssembler, type ToolCallDelta } from "./tool-call-assembler.ts";
+import { readTimings, readUsage } from "./usage-report.ts";
+
+/** The longest event, in bytes. vLLM can put the prompt's token ids into one; a tool call written at once may be large. */
+const LONGEST_EVENT = 8 * 1024 * 1024;
+/** Bytes of text a token, for engines that report no usage and send many tokens a chunk. */
+const BYTES_A_TOKEN = 4;
+const NOTHING: StreamEvent[] = [];
+
+type Chunk = { error?: unknown; object?: unknown; choices?: unknown; usage?: unknown; timings?: unknown };
+type Choice = {
+  index?: unknown;
+  delta?: unknown;
+  finish_reason?: unknown;
+  stop_reason?: unknown;
+  matched_stop?: unknown;
+};
+type Delta = {
+  content?: unknown;
+  refusal?: unknown;
+  reasoning?: unknown;
+  reasoning_content?: unknown;
+  tool_calls?: unknown;
+  function_call?: unknown;
+};
+
+export class ChatStreamDecoder {
+  readonly #usage: UsageFold;
+  readonly #context: EngineErrorContext;
+  readonly #calls = new ToolCallAssembler();
+  readonly #reader: SseReader;
+  #out: StreamEvent[] = NOTHING;
+  #reason: FinishReason | undefined;
+  #stopSequence: string | undefined;
+  #oddReason: string | undefined;
+  #ended = false;
+  #chunks = 0;
+  #bytes = 0;
+
+  /** `context` gives an engine's in-stream errors their numbers and names. */
+  constructor(usage: UsageFold, context: EngineErrorContext = { model: "" }) {
+    this.#usage = usage;
+    this.#context = context;
+    this.#reader = new SseReader(
+      {
+        onEvent: (data, name) => this.#event(data, name),
+        onJunk: (line) => this.#junk(line),
+        onTooLong: () => this.#fail("engine_failed", "the engine sent an event of more than 8 MB"),
+      },
+      LONGEST_EVENT,
+    );
+  }
+
+  /** Whether the terminal event has been given. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** A finish reason that is in no engine's documentation, taken as `stop`; worth a line in the log. */
+  get oddReason(): string | undefined {
+    return this.#oddReason;
+  }
+
+  /** Output tokens by the gateway's own count, for engines that report none. */
+  get countedTokens(): number {
+    return Math.max(this.#chunks, Math.ceil(this.#bytes / BYTES_A_TOKEN));
+  }
+
+  /** Takes bytes as they came; returns the events that they complete. Nothing comes after a terminal event. */
+  push(bytes: Buffer): StreamEvent[] {
+    if (this.#ended) return NOTHING;
+    const out: StreamEvent[] = [];
+    this.#out = out;
+    this.#reader.push(bytes.toString("latin1"));
+    return out;
+  }
+
+  /** The engine's answer has ended as HTTP: gives the terminal event unless it was given. */
+  end(): StreamEvent[] {
+    return this.#close(new GatewayError("engine_cut", "the engine's answer ended before it was complete"));
+  }
+
+  /** The connection failed: the answer is complete all the same when its finish had come, else it ends in `error`. */
+  fail(error: GatewayError): StreamEvent[] {
+    return this.#close(error);
+  }
+
+  /** The gateway wants no more (its client has left): nothing but the estimate of what came so far. */
+  abandon(): void {
+    this.#terminate();
+  }
+
+  #close(error: GatewayError): StreamEvent[] {
+    if (this.#ended) return NOTHING;
+    const out: StreamEvent[] = [];
+    this.#out = out;
+    this.#cutBy = error;
+    this.#reader.end();
+    if (!this.#ended) this.#finishOr(error);
+    return out;
+  }
+
+  /** Set while the rest of a stream that has ended is read: half an event is then a cut, not garbage. */
+  #cutBy: GatewayError | undefined;
+
+  #event(data: string, name: string): void {
+    if (this.#ended) return;
+    if (data === "[DONE]") {
+      this.#finishOr(new GatewayError("engine_cut", "the engine ended its stream without a finish reason"));
+      return;
+    }
+    if (data === "") return;
+    const escaped = data.includes("\\u");
+    const source = escaped ? Buffer.from(data, "latin1").toString("utf8") : data;
+    let chunk: Chunk;
+    try {
+      chunk = JSON.parse(source) as Chunk;
+    } catch {
+      this.#garbage();
+      return;
+    }
+    if (typeof chunk !== "object" || chunk === null || Array.isArray(chunk)) this.#garbage();
+    else if (name === "error" || (chunk.error !== undefined && chunk.error !== null) || chunk.object === "error")
+      this.#engineError(chunk);
+    else this.#chunk(chunk, source, escaped ? TEXT : BYTES);
+  }
+
+  #chunk(chunk: Chunk, source: string, mode: TextMode): void {
+    if (chunk.usage !== undefined) this.#report(readUsage(chunk.usage));
+    if (chunk.timings !== undefined) this.#report(readTimings(chunk.timings));
+    const choices = chunk.choices;
+    if (!Array.isArray(choices)) return;
+    for (let i = 0; i < choices.length; i++) {
+      const choice = choices[i] as Choice | null;
+      if (typeof choice !== "object" || choice === null) continue;
+      if (choice.index !== undefined && choice.index !== 0) continue;
+      if (typeof choice.delta === "object" && choice.delta !== null) this.#delta(choice.delta, mode, source, i);
+      if (typeof choice.finish_reason === "string" && choice.finish_reason !== "") this.#finishReason(choice, mode);
+      return;
+    }
+  }
+
+  /** `source` and `position` say where the delta stands, for the few that must be parsed again. */
+  #delta(delta: Delta, mode: TextMode, source: string, position: number): void {
+    const out = this.#out;
+    // Some servers send both names with the same text.
+    const reasoning = isText(delta.reasoning) ? delta.reasoning : delta.reasoning_content;
+    const before = this.#bytes;
+    if (isText(reasoning)) {
+      const text = mode.bytes(reasoning);
+      this.#bytes += text.length;
+      out.push({ type: "reasoning-delta", text });
+    }
+    const content = isText(delta.content) ? delta.content : delta.refusal;
+    if (isText(content)) {
+      const text = mode.bytes(content);
+      this.#bytes += text.length;
+      out.push({ type: "text-delta", text });
+    } else if (typeof delta.content === "object" && delta.content !== null) {
+      this.#fail("engine_failed", "the engine sent content that is not text");
+      return;
+    }
+    if (delta.tool_calls !== undefined || delta.function_call !== undefined)
+      this.#toolCalls(delta, mode, source, position);
+    if (this.#bytes > before) this.#chunks++;
+  }
+
+  #toolCalls(delta: Delta, mode: TextMode, source: string, position: number): void {
+    let calls = callsOf(delta);
+    // Rare, and only then worth parsing again: numbers in them must not lose digits.
+    if (calls.some(hasObjectArguments))
+      calls = callsOf((parseExact(source) as { choices: { delta: Delta }[] }).choices[position]?.delta ?? {});
+    for (const call of calls) {
+      const events = this.#out.length;
+      this.#calls.add(call, mode, this.#out);
+      for (let i = events; i < this.#out.length; i++) {
+        const event = this.#out[i];
+        if (event?.type === "tool-call-delta") this.#bytes += event.arguments.length;
+      }
+    }
+  }
+
+  #finishReason(choice: Choice, mode: TextMode): void {
+    const said = mode.text(choice.finish_reason as string);
+    const reason = finishReason(said);
+    if (reason === "failed") {
+      this.#fail("engine_cut", `the engine broke its answer off (finish reason "${said}")`);
+      return;
+    }
+    if (this.#reason !== undefined) return;
+    if (reason === undefined) this.#oddReason = said.slice(0, 100);
+    this.#reason = reason ?? "stop";
+    // vLLM: `stop_reason`, SGLang: `matched_stop`. A number is a stop token, not one of the client's stop sequences.
+    const stop = isText(choice.stop_reason) ? choice.stop_reason : choice.matched_stop;
+    if (isText(stop)) this.#stopSequence = mode.text(stop);
+  }
+
+  #report(report: ReturnType<typeof readUsage>): void {
+    if (report !== undefined) this.#usage.report(report);
+  }
+
+  #engineError(value: Chunk): void {
+    this.#error(engineStreamError(value, this.#context));
+  }
+
+  #garbage(): void {
+    if (this.#cutBy !== undefined) this.#finishOr(this.#cutBy);
+    else this.#fail("engine_failed", "the engine sent an event that is not a chat completion chunk");
+  }
+
+  /** Lines that are no server-sent events: llama.cpp's `error: {…}`, a JSON error in place of a stream, or garbage. */
+  #junk(line: string): void {
+    if (this.#ended) return;
+    const json = line.startsWith("error:") ? line.slice("error:".length) : line;
+    try {
+      const value: unknown = JSON.parse(Buffer.from(json, "latin1").toString("utf8"));
+      if (typeof value === "object" && value !== null && (json !== line || "error" in value)) {
+        this.#engineError(value);
+        return;
+      }
+    } catch {
+      // Not JSON either.
+    }
+    if (this.#cutBy !== undefined) this.#finishOr(this.#cutBy);
+    else this.#fail("engine_failed", "the engine answered something that is not an event stream");
+  }
+
+  #finishOr(error: GatewayError): void {
+    const reason = this.#reason;
+    if (reason === undefined) {
+      this.#error(error);
+      return;
+    }
+    const fault = this.#calls.finish(reason === "length", this.#out);
+    if (fault !== undefined) {
+      this.#fail("engine_failed", fault);
+      return;
+    }
+    this.#terminate();
+    this.#out.push(this.#finishEvent(reason));
+  }
+
+  /** Engines say `stop` after forced calls, and `tool_calls` where their parser then found none. */
+  #finishEvent(reason: FinishReason): FinishEvent {
+    if (reason === "length" || reason === "content-filter") return { type: "finish", reason };
+    if (this.#calls.any) return { type: "finish", reason: "tool-calls" };
+    if (this.#stopSequence === undefined) return { type: "finish", reason: "stop" };
+    return { type: "finish", reason: "stop-sequence", stopSequence: this.#stopSequence };
+  }
+
+  #fail(code: "engine_failed" | "engine_cut", message: string): void {
+    this.#error(new GatewayError(code, message));
+  }
+
+  #error(error: GatewayError): void {
+    if (this.#ended) return;
+    this.#terminate();
+    this.#out.push({ type: "error", error });
+  }
+
+  #terminate(): void {
+    this.#ended = true;
+    this.#reader.stop();
+    this.#usage.estimate({ prompt: 0, completion: this.countedTokens });
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}
+
+function callsOf(delta: Delta): ToolCallDelta[] {
+  const calls = Array.isArray(delta.tool_calls) ? (delta.tool_calls as unknown[]) : [];
+  // OpenAI's older form: one call, without id or index.
+  const all = delta.function_call ? [...calls, { function: delta.function_call }] : calls;
+  return all.filter((call): call is ToolCallDelta => typeof call === "object" && call !== null);
+}
+
+function hasObjectArguments(call: ToolCallDelta): boolean {
+  const fn = call.function;
+  return typeof fn === "object" && fn !== null && "arguments" in fn && typeof fn.arguments === "object";
+}

@@ -1,0 +1,125 @@
+/** What an engine's refusal means in the error table: every engine's statuses and wordings, and those of proxies. */
+import { GatewayError } from "../conversation/errors.ts";
+import { cleanEngineText } from "./engine-text.ts";
+import { type ErrorBody, readErrorText, readErrorValue } from "./error-body.ts";
+import { outputTooLong, type Overflow, promptTooLong, readOverflow } from "./overflow.ts";
+import type { ResponseHeaders } from "./upstream.ts";
+
+/** What the gateway knows of the request that failed. Figures are tokens. */
+export type EngineErrorContext = {
+  /** The model's name as it was sent to the engine. */
+  model: string;
+  contextWindow?: number | undefined;
+  /** The prompt's size where the gateway has counted it; an engine often knows only a floor. */
+  promptTokens?: number | undefined;
+  /** The `max_tokens` that was sent to the engine. */
+  maxTokens?: number | undefined;
+};
+
+/** An hour: longer waits are no longer a matter of trying again. */
+const LONGEST_RETRY_AFTER_S = 3_600;
+
+/** With which statuses engines say that a prompt does not fit; a 429 or 503 that speaks of tokens is about load. */
+const OVERFLOW_STATUSES = new Set([400, 413, 422, 500]);
+
+/** The error of an answer whose status is not 2xx. */
+export function engineError(
+  status: number,
+  headers: ResponseHeaders,
+  bodyText: string,
+  context: EngineErrorContext,
+): GatewayError {
+  return classify(status, readErrorText(bodyText), retryAfter(headers["retry-after"]), context);
+}
+
+/** The error that an engine put into a stream that had begun with 200; `value` is the event's parsed JSON. */
+export function engineStreamError(value: unknown, context: EngineErrorContext): GatewayError {
+  const body = readErrorValue(value);
+  const status = typeof body.code === "number" && body.code >= 400 && body.code < 600 ? body.code : 500;
+  return classify(status, body, undefined, context);
+}
+
+function classify(
+  status: number,
+  body: ErrorBody,
+  wait: number | undefined,
+  context: EngineErrorContext,
+): GatewayError {
+  const said = cleanEngineText(body.message);
+  const withReason = (sentence: string) => (said === "" ? sentence : `${sentence}: ${said}`);
+
+  const overflow = OVERFLOW_STATUSES.has(status) ? overflowOf(body) : undefined;
+  const tooLong = overflow === undefined ? undefined : overflowError(overflow, context);
+  if (tooLong !== undefined) return tooLong;
+  switch (status) {
+    case 401:
+    case 403:
+      return new GatewayError(
+        "engine_failed",
+        `the engine does not accept the gateway's API key (it answered ${status}); ` +
+          "whoever runs the gateway must set this engine's key in its configuration",
+      );
+    case 404:
+    case 405:
+    case 410:
+      if (isAboutModel(body)) break;
+      return new GatewayError("engine_failed", `the engine has no chat completions endpoint (it answered ${status})`);
+    case 413:
+      return new GatewayError("body_too_large", "the engine, or a proxy before it, takes no request of this size");
+    case 408:
+    case 503:
+    case 529:
+      return new GatewayError("engine_overloaded", withReason("the engine is overloaded or not ready"), {
+        retryAfter: wait,
+      });
+    case 429:
+      return new GatewayError("rate_limited", withReason("the engine asks to wait"), { retryAfter: wait });
+  }
+  if (isAboutModel(body)) return new GatewayError("model_not_found", `the engine does not serve "${context.model}"`);
+  if (status >= 400 && status < 500)
+    return new GatewayError(
+      "engine_refused",
+      withReason("the engine refused the request"),
+      body.param === undefined ? {} : { param: body.param },
+    );
+  if (status >= 500) return new GatewayError("engine_failed", withReason(`the engine failed (${status})`));
+  return new GatewayError("engine_failed", `the engine answered with status ${status}, which is no answer to a chat`);
+}
+
+function isAboutModel(body: ErrorBody): boolean {
+  if (body.code === "model_not_found" || body.type === "model_not_found") return true;
+  return /^(the )?model\b.{0,200}(not found|does not exist|not loaded)|^No models? (is )?loaded/is.test(
+    body.message.slice(0, 1_000),
+  );
+}
+
+function overflowOf(body: ErrorBody): Overflow | undefined {
+  if (body.promptTokens !== undefined && body.window !== undefined)
+    return { prompt: body.promptTokens, window: body.window };
+  const read = readOverflow(body.message.slice(0, 2_000));
+  if (read !== undefined) return read;
+  return body.code === "context_length_exceeded" || body.type === "exceed_context_size_error" ? {} : undefined;
+}
+
+/** Undefined when the numbers that the client needs are not to be had; the engine's own words serve better then. */
+function overflowError(overflow: Overflow, context: EngineErrorContext): GatewayError | undefined {
+  const window = overflow.window ?? context.contextWindow;
+  const prompt = overflow.prompt ?? context.promptTokens;
+  const maxTokens = overflow.maxTokens ?? context.maxTokens;
+  if (window === undefined) return undefined;
+  const promptFits = prompt !== undefined && prompt < window && overflow.floor === undefined;
+  if (promptFits && maxTokens !== undefined && prompt + maxTokens > window)
+    return outputTooLong(prompt, maxTokens, window);
+  if (overflow.outputOnly) return undefined;
+  // The engine says that the prompt is too long: whatever was counted elsewhere, it is longer than the window.
+  return promptTooLong(Math.max(prompt ?? 0, overflow.floor ?? 0, window + 1), window);
+}
+
+/** Seconds to wait by a `retry-after` header (seconds or an HTTP date), between 1 and an hour. */
+function retryAfter(header: string | string[] | undefined): number | undefined {
+  const value = Array.isArray(header) ? header[0] : header;
+  if (value === undefined) return undefined;
+  const seconds = /^\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : (Date.parse(value) - Date.now()) / 1_000;
+  if (Number.isNaN(seconds)) return undefined;
+  return Math.min(Math.max(Math.ceil(seconds), 1), LONGEST_RETRY_AFTER_S);
+}

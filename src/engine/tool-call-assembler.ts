@@ -1,0 +1,180 @@
+/**
+ * Puts an engine's tool call deltas in order: which delta belongs to which call, where a call begins and ends.
+ *
+ * Engines reuse an index for the next call, leave indexes or ids out, repeat a name or send it in pieces, give arguments
+ * as an object or glue two objects together, and may interleave calls; the conversation's events know only one call
+ * after another. The first open call is streamed as it comes, a later one waits until the first's arguments are complete.
+ */
+import { randomUUID } from "node:crypto";
+import { asByteText } from "../conversation/byte-text.ts";
+import type { StreamEvent } from "../conversation/stream-event.ts";
+import { JsonBalance } from "./json-balance.ts";
+import type { TextMode } from "./text-mode.ts";
+
+/** One element of `delta.tool_calls`, nothing of it trusted; numbers inside object arguments are exact (`parseExact`). */
+export type ToolCallDelta = { index?: unknown; id?: unknown; function?: unknown };
+
+type Call = {
+  /** The engine's index. */
+  key: number | undefined;
+  id: string;
+  name: string;
+  /** All arguments so far, as bytes. */
+  text: string;
+  balance: JsonBalance;
+  /** The conversation's index; undefined until its start has been sent. */
+  index: number | undefined;
+  /** Made of what stood behind another call's complete arguments. */
+  glued: boolean;
+};
+
+export class ToolCallAssembler {
+  /** The call that is being streamed. */
+  #current: Call | undefined;
+  readonly #waiting: Call[] = [];
+  readonly #byKey = new Map<number, Call>();
+  readonly #ids = new Map<string, Call>();
+  #latest: Call | undefined;
+  #started = 0;
+
+  /** Whether any call was sent on. */
+  get any(): boolean {
+    return this.#started > 0;
+  }
+
+  add(delta: ToolCallDelta, mode: TextMode, out: StreamEvent[]): void {
+    const fn = asFunction(delta.function);
+    const id = typeof delta.id === "string" ? mode.text(delta.id) : "";
+    const name = typeof fn.name === "string" ? mode.text(fn.name) : "";
+    const args = argumentText(fn.arguments, mode);
+    const key = typeof delta.index === "number" ? delta.index : undefined;
+
+    let call = this.#find(key, id);
+    if (call === undefined || isAnother(call, id, name, args)) call = this.#open(key, id, false);
+    else if (name !== "" && call.text === "" && call.name !== name) {
+      // In pieces, or each time with all that came before.
+      call.name = name.startsWith(call.name) ? name : call.name + name;
+    }
+    if (call.name === "") call.name = name;
+    if (call.id === "" && id !== "" && call.index === undefined) this.#identify(call, id);
+    this.#latest = call;
+    this.#append(call, args, out);
+  }
+
+  /**
+   * The answer is complete: sends what was held back. `cut` when it ended for length: a call without any arguments is then
+   * left out rather than made up. Returns what is wrong with the calls, in words, or undefined.
+   */
+  finish(cut: boolean, out: StreamEvent[]): string | undefined {
+    const calls = this.#current === undefined ? this.#waiting : [this.#current, ...this.#waiting];
+    let previous: Call | undefined;
+    for (const call of calls) {
+      if (isRepeat(call, previous)) continue;
+      if (call.text === "") {
+        if (cut) continue;
+        call.text = "{}";
+        if (call.index !== undefined) throw new Error("a call was started before its arguments came");
+      }
+      if (call.name === "") return "the engine sent a tool call without a name";
+      if (call.index === undefined) this.#start(call, out);
+      previous = call;
+    }
+    return undefined;
+  }
+
+  #find(key: number | undefined, id: string): Call | undefined {
+    if (key !== undefined) return this.#byKey.get(key);
+    return this.#ids.get(id) ?? this.#latest;
+  }
+
+  #open(key: number | undefined, id: string, glued: boolean): Call {
+    const call: Call = { key, id: "", name: "", text: "", balance: new JsonBalance(), index: undefined, glued };
+    if (id !== "") this.#identify(call, id);
+    if (key !== undefined) this.#byKey.set(key, call);
+    this.#waiting.push(call);
+    return call;
+  }
+
+  /** Gives the call the engine's id, unless another call of this answer has it. */
+  #identify(call: Call, id: string): void {
+    if (this.#ids.has(id)) return;
+    this.#ids.set(id, call);
+    call.id = id;
+  }
+
+  #append(call: Call, text: string, out: StreamEvent[]): void {
+    let target = call;
+    let rest = text;
+    while (rest !== "") {
+      if (target.balance.complete && /^\s*\{/.test(rest)) {
+        const next = this.#open(target.key, "", true);
+        next.name = target.name;
+        this.#latest = next;
+        target = next;
+      }
+      const taken = target.balance.complete ? rest.length : target.balance.push(rest);
+      const piece = rest.slice(0, taken);
+      rest = rest.slice(taken);
+      // White space behind complete arguments is nobody's.
+      if (target.text !== "" || piece.trim() !== "") this.#take(target, piece, out);
+    }
+    this.#advance(out);
+  }
+
+  #take(call: Call, piece: string, out: StreamEvent[]): void {
+    call.text += piece;
+    if (call.index !== undefined)
+      out.push({ type: "tool-call-delta", index: call.index, arguments: asByteText(piece) });
+  }
+
+  /** Starts the first call once its name and arguments have begun, and goes to the next when it is complete. */
+  #advance(out: StreamEvent[]): void {
+    for (;;) {
+      const current = (this.#current ??= this.#waiting.shift());
+      if (current === undefined) return;
+      if (current.index === undefined && current.name !== "" && current.text !== "") this.#start(current, out);
+      if (current.index === undefined || !current.balance.complete) return;
+      const next = this.#waiting[0];
+      if (next === undefined) return;
+      if (next.glued && !next.balance.complete) return;
+      this.#current = undefined;
+      if (isRepeat(next, current)) {
+        this.#waiting.shift();
+        this.#current = current;
+      }
+    }
+  }
+
+  #start(call: Call, out: StreamEvent[]): void {
+    if (call.id === "") this.#identify(call, `call_${randomUUID().replaceAll("-", "").slice(0, 24)}`);
+    call.index = this.#started++;
+    out.push({ type: "tool-call-start", index: call.index, id: call.id, name: call.name });
+    out.push({ type: "tool-call-delta", index: call.index, arguments: asByteText(call.text) });
+  }
+}
+
+/** Whether a delta that found this call is the first of another one. */
+function isAnother(call: Call, id: string, name: string, args: string): boolean {
+  // Some servers give every delta an id of its own; only a name begins a call.
+  if (name === "") return false;
+  if (id !== "" && call.id !== "") return id !== call.id;
+  if (call.text === "") return false;
+  return name !== call.name || (call.balance.complete && args.trim() !== "");
+}
+
+/** The same arguments sent once more at the end are not a second call. */
+function isRepeat(call: Call, previous: Call | undefined): boolean {
+  return (
+    call.glued && previous !== undefined && call.name === previous.name && call.text.trim() === previous.text.trim()
+  );
+}
+
+function asFunction(value: unknown): { name?: unknown; arguments?: unknown } {
+  return typeof value === "object" && value !== null ? value : {};
+}
+
+/** Arguments as JSON text in bytes; an object is written out again. */
+function argumentText(value: unknown, mode: TextMode): string {
+  if (typeof value === "string") return mode.bytes(value);
+  return typeof value === "object" && value !== null ? mode.bytes(JSON.stringify(value)) : "";
+}
