@@ -1,7 +1,7 @@
 /**
  * Measures what the gateway costs against going direct: CPU a request and a chunk, added time to the first token.
  *
- *   npm run bench -- [--workloads W1,W3] [--repetitions 3] [--stores pglite,postgres] [--wires anthropic,openai]
+ *   npm run bench -- [--workloads W1,W3] [--repetitions 3] [--stores pglite,postgres,none] [--wires anthropic,openai]
  *
  * Everything is explained in bench/README.md.
  */
@@ -9,7 +9,8 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { startChild } from "./child.ts";
-import { type Evener, startEvener } from "./evener.ts";
+import { startDatabase } from "./database.ts";
+import { startEvener } from "./evener.ts";
 import { type Measurement, type Target, measure } from "./measure.ts";
 import { rows, table } from "./report.ts";
 import { WORKLOADS, type Wire } from "./workloads.ts";
@@ -18,9 +19,7 @@ const { values } = parseArgs({
   options: {
     workloads: { type: "string", default: WORKLOADS.map((each) => each.name).join(",") },
     repetitions: { type: "string", default: "3" },
-    stores: { type: "string", default: "pglite" },
-    "database-url": { type: "string" },
-    "database-pid": { type: "string" },
+    stores: { type: "string", default: "pglite,postgres" },
     wires: { type: "string", default: "anthropic" },
     "load-cpu": { type: "string", default: "0" },
     "gateway-cpu": { type: "string", default: "1" },
@@ -44,7 +43,7 @@ const upstream = startChild([process.execPath, `${import.meta.dirname}/upstream.
 const upstreamUrl = `http://127.0.0.1:${await upstream.line()}`;
 const DIRECT = "direct";
 const targets: Target[] = [{ name: DIRECT, wire: "openai", url: upstreamUrl, key: "none", pids: [upstream.pid] }];
-const gateways: Evener[] = [];
+const stops: (() => Promise<void>)[] = [() => upstream.stop()];
 
 /** The quietest of some tries: on a machine where others work, CPU figures are only as good as its silence. */
 async function quietest(workload: (typeof workloads)[number], target: Target): Promise<Measurement> {
@@ -58,25 +57,26 @@ async function quietest(workload: (typeof workloads)[number], target: Target): P
 }
 
 try {
-  for (const store of values.stores.split(",").filter((each) => each !== "none")) {
-    const databaseUrl = store === "postgres" ? values["database-url"] : undefined;
-    if (store === "postgres" && databaseUrl === undefined) throw new Error("--stores postgres needs --database-url");
+  for (const store of values.stores.split(",")) {
+    if (store === "none") continue; // only going direct
+    if (store !== "pglite" && store !== "postgres") throw new Error(`there is no store ${store}`);
+    const database = store === "postgres" ? await startDatabase(gatewayCpu) : undefined;
+    if (database !== undefined) stops.unshift(() => database.stop());
     const gateway = await startEvener({
       engine: upstreamUrl,
       cpu: gatewayCpu,
-      ...(databaseUrl !== undefined && { databaseUrl }),
+      ...(database !== undefined && { databaseUrl: database.url }),
       ...(values.profile !== undefined && { profile: values.profile }),
     });
-    gateways.push(gateway);
-    const database =
-      store === "postgres" && values["database-pid"] !== undefined ? [Number(values["database-pid"])] : [];
+    stops.unshift(() => gateway.stop());
+    const pids = [gateway.pid, ...(database?.pids ?? [])];
     for (const wire of wires) {
       targets.push({
         name: `evener ${wire} ${store}`,
         wire,
         url: gateway.url,
         key: gateway.key,
-        pids: [gateway.pid, ...database],
+        pids,
       });
     }
   }
@@ -99,6 +99,5 @@ try {
   if (values.json !== undefined) writeFileSync(values.json, JSON.stringify({ rows: all, measurements }, undefined, 2));
   if (all.some((row) => row.errors > 0)) process.exitCode = 1;
 } finally {
-  for (const gateway of gateways) await gateway.stop();
-  await upstream.stop();
+  for (const stop of stops) await stop();
 }
