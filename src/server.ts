@@ -7,13 +7,13 @@ import { handleChat } from "./gateway/handle-chat.ts";
 import { adminApp, type AdminOptions } from "./routes/admin.ts";
 import { apiApp } from "./routes/api.ts";
 import { handleCountTokens } from "./routes/count-tokens.ts";
-import type { AnthropicMessages } from "./wire/anthropic-messages/codec.ts";
+import type { AnthropicMessagesCodec } from "./wire/anthropic-messages/codec.ts";
 import { speaksAnthropic } from "./wire/model-list.ts";
 import { openaiChat } from "./wire/openai-chat/codec.ts";
 
 export type ServerOptions = {
   gateway: Gateway;
-  anthropicMessages: AnthropicMessages;
+  anthropicMessages: AnthropicMessagesCodec;
   admin: AdminOptions;
   metrics(): Promise<{ contentType: string; body: string }>;
 };
@@ -43,8 +43,5 @@ export function createGatewayServer({ gateway, anthropicMessages, admin, metrics
     return Promise.resolve(path.startsWith("/admin/") ? adminListener(req, res) : apiListener(req, res));
   };
 
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, (req, res) => void route(req, res));
-  // Bodies of agents are large and links may be slow; the limit on their size bounds them already.
-  server.requestTimeout = 0;
-  return server;
+  return createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, (req, res) => void route(req, res));
 }

@@ -16,7 +16,10 @@ export type GatewayFlags = {
 
 export function withGatewayFlags(command: Command): Command {
   return command
-    .option("--engine <url>", "an engine to stand in front of; may be repeated", (url, sofar: string[] = []) => [...sofar, url])
+    .option("--engine <url>", "an engine to stand in front of; may be repeated", (url, sofar: string[] = []) => [
+      ...sofar,
+      url,
+    ])
     .option("--port <port>", "port to listen on (4400)", portNumber)
     .option("--host <address>", "address to listen on (127.0.0.1)")
     .option("--data <dir>", "data directory (~/.evener)")

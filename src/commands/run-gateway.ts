@@ -46,7 +46,14 @@ export type RunningGateway = {
 };
 
 /** Throws CliError for whatever a person can mend: a used port, a locked directory, an unreachable database. */
-export async function runGateway({ config, dataDir, engines, log, clientKey, env }: RunOptions): Promise<RunningGateway> {
+export async function runGateway({
+  config,
+  dataDir,
+  engines,
+  log,
+  clientKey,
+  env,
+}: RunOptions): Promise<RunningGateway> {
   const closers: (() => Promise<unknown> | void)[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).toReversed()) await close();
@@ -143,7 +150,9 @@ function anthropicWire(secret: GatewaySecret) {
 
 function listen(server: Server, { host, port }: Config): Promise<string> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(new CliError(listenProblem(error, host, port), 1, error)));
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(new CliError(listenProblem(error, host, port), 1, error)),
+    );
     server.listen(port, host, () => {
       const address = server.address() as AddressInfo;
       resolve(`http://${reachable(host)}:${address.port}`);

@@ -7,16 +7,19 @@ import { runGateway } from "./run-gateway.ts";
 import { closeOnSignal } from "./signals.ts";
 
 export function register(program: Command): void {
-  withGatewayFlags(program.command("serve").description("run the gateway in production: configured engines only, JSON logs")).action(
-    async (flags: GatewayFlags) => {
-      const { config, dataDir, file } = configFromFlags(flags, process.env);
-      const engines = engineAddresses(config);
-      if (engines.length === 0)
-        throw new CliError("evener serve looks for no engines; list them under `engines:` in evener.yaml or in EVENER_ENGINES", 2);
-      const log = createLogger({ level: config.log.level, format: config.log.format === "text" ? "text" : "json" });
-      const running = await runGateway({ config, dataDir, engines, log, clientKey: false, env: process.env });
-      log.info({ url: running.url, store: running.store.where, config: file ?? null }, "serving");
-      await closeOnSignal(() => running.close());
-    },
-  );
+  withGatewayFlags(
+    program.command("serve").description("run the gateway in production: configured engines only, JSON logs"),
+  ).action(async (flags: GatewayFlags) => {
+    const { config, dataDir, file } = configFromFlags(flags, process.env);
+    const engines = engineAddresses(config);
+    if (engines.length === 0)
+      throw new CliError(
+        "evener serve looks for no engines; list them under `engines:` in evener.yaml or in EVENER_ENGINES",
+        2,
+      );
+    const log = createLogger({ level: config.log.level, format: config.log.format === "text" ? "text" : "json" });
+    const running = await runGateway({ config, dataDir, engines, log, clientKey: false, env: process.env });
+    log.info({ url: running.url, store: running.store.where, config: file ?? null }, "serving");
+    await closeOnSignal(() => running.close());
+  });
 }

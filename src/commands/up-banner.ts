@@ -21,12 +21,15 @@ export function upBanner({ running, dataDir, source, env, colour }: BannerInput)
   if (source === "simulated") {
     lines.push(
       warn("No engine runs on the usual ports (8000, 30000, 8080, 11434, 1234), so this is the SIMULATED engine:"),
-      warn("it answers with canned text, not with a model. Start a real one, then: evener up --engine http://HOST:PORT"),
+      warn(
+        "it answers with canned text, not with a model. Start a real one, then: evener up --engine http://HOST:PORT",
+      ),
       "",
     );
   }
   const down = gateway.engines.states.filter((state) => !state.up);
-  for (const state of down) lines.push(warn(`Engine ${printable(state.address.name)} does not answer: ${printable(state.problem ?? "")}`));
+  for (const state of down)
+    lines.push(warn(`Engine ${printable(state.address.name)} does not answer: ${printable(state.problem ?? "")}`));
   if (down.length > 0) lines.push(warn("Evener keeps looking and takes it in as soon as it answers."), "");
   if (gateway.models.models.length > 0) {
     lines.push(
@@ -41,7 +44,9 @@ export function upBanner({ running, dataDir, source, env, colour }: BannerInput)
       "",
     );
   }
-  lines.push(`Data      ${dataDir} (${store.kind === "pglite" ? "embedded PGlite store" : `Postgres at ${store.where}`})`);
+  lines.push(
+    `Data      ${dataDir} (${store.kind === "pglite" ? "embedded PGlite store" : `Postgres at ${store.where}`})`,
+  );
   if (store.kind === "pglite") lines.push("          For invoices use Postgres: set DATABASE_URL.");
   lines.push(`Claude    ${strong(clientCommand(dataDir, env))}`);
   lines.push(`Others    base URL ${url}/v1, key in ${dataDir}/client-key`);
@@ -51,7 +56,8 @@ export function upBanner({ running, dataDir, source, env, colour }: BannerInput)
 /** The exact command for a second terminal: how this one was called, and where the data is unless that is the default. */
 export function clientCommand(dataDir: string, env: NodeJS.ProcessEnv): string {
   const home = env["HOME"] ?? "";
-  const prefix = dataDir === `${home}/.evener` ? "" : `EVENER_DATA=${/^[\w./-]+$/.test(dataDir) ? dataDir : `'${dataDir}'`} `;
+  const prefix =
+    dataDir === `${home}/.evener` ? "" : `EVENER_DATA=${/^[\w./-]+$/.test(dataDir) ? dataDir : `'${dataDir}'`} `;
   const called = env["npm_execpath"] === undefined && env["npm_command"] === undefined ? "evener" : "npx evener";
   return `${prefix}${called} claude`;
 }

@@ -32,7 +32,10 @@ export type AnswerSinkOptions = {
 };
 
 /** Events leave as they come; pings leave while the engine is silent. Nothing is sent before there is something to send. */
-export function streamingSink({ codec, context, reply, headers }: AnswerSinkOptions, silence: SilenceWatch): AnswerSink {
+export function streamingSink(
+  { codec, context, reply, headers }: AnswerSinkOptions,
+  silence: SilenceWatch,
+): AnswerSink {
   const encoder = codec.streamEncoder(context);
   let seen = false;
   const watched: Watched = {
@@ -46,7 +49,8 @@ export function streamingSink({ codec, context, reply, headers }: AnswerSinkOpti
   silence.add(watched);
 
   function begin(): void {
-    if (!reply.begun) reply.begin({ ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
+    if (!reply.begun)
+      reply.begin({ ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
   }
 
   return {

@@ -1,5 +1,6 @@
 /** What a request needs of the gateway: its parts, put together once at start (see open-gateway.ts). */
 import type { KeyRing } from "../admission/key-ring.ts";
+import type { ByteText } from "../conversation/byte-text.ts";
 import type { Config } from "../config/schema.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
 import type { EngineTimeouts, Upstream } from "../engine/upstream.ts";
@@ -22,7 +23,7 @@ export type Gateway = {
   readonly repeats: Repeats;
   readonly observer: Observer;
   /** Signs reasoning on its way out. */
-  readonly signReasoning: (text: string) => string;
+  readonly signReasoning: (text: ByteText) => string;
   /** Requests being worked on; the gateway stops once they have ended. */
   inFlight: number;
   /** Set when the gateway is stopping: no new requests. */

@@ -25,7 +25,12 @@ import { Reply } from "./reply.ts";
 import { newRequestId } from "./request-id.ts";
 import { resolveModel } from "./resolve-model.ts";
 
-export async function handleChat(gateway: Gateway, codec: WireCodec, req: IncomingMessage, res: ServerResponse): Promise<void> {
+export async function handleChat(
+  gateway: Gateway,
+  codec: WireCodec,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
   const requestId = newRequestId();
   const startedAt = new Date();
   const startedMs = performance.now();
@@ -38,7 +43,8 @@ export async function handleChat(gateway: Gateway, codec: WireCodec, req: Incomi
     const decoded = codec.decode(await readBody(req, gateway.config.limits.body_bytes), req.headers);
     const request = await prepareDocuments(decoded);
     const model = resolveModel(gateway, request.model);
-    const affinity = request.identity.session === undefined ? undefined : `${principal.tenantId}/${request.identity.session}`;
+    const affinity =
+      request.identity.session === undefined ? undefined : `${principal.tenantId}/${request.identity.session}`;
     const replicas = replicaOrder(model.replicas, affinity);
     const replica = replicas[0];
     if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
@@ -98,7 +104,11 @@ export async function handleChat(gateway: Gateway, codec: WireCodec, req: Incomi
         usage,
         timeouts: gateway.timeouts,
         readError: (status, errorHeaders, body) =>
-          engineError(status, errorHeaders, body, { model: model.id, contextWindow: model.contextWindow, maxTokens: request.maxTokens }),
+          engineError(status, errorHeaders, body, {
+            model: model.id,
+            contextWindow: model.contextWindow,
+            maxTokens: request.maxTokens,
+          }),
         refit: fit.refit,
         onAttemptFailed(failed, error) {
           gateway.observer.attemptFailed(requestId, failed.address.name, error);
@@ -143,16 +153,28 @@ export async function handleChat(gateway: Gateway, codec: WireCodec, req: Incomi
 }
 
 function outcomeOf(error: GatewayError): Outcome {
-  return error.code === "engine_cut" || error.code === "engine_failed" || error.code === "engine_timeout" ? "engine_died" : "error";
+  return error.code === "engine_cut" || error.code === "engine_failed" || error.code === "engine_timeout"
+    ? "engine_died"
+    : "error";
 }
 
 /** Most characters of the list of what was accepted without effect. */
 const IGNORED_LIMIT = 1_000;
 
-function replyHeaders(requestId: string, model: string, request: ChatRequest, clampedTo: number | undefined): Record<string, string> {
-  const headers: Record<string, string> = { "request-id": requestId, "x-request-id": requestId, "x-evener-model": headerSafe(model) };
+function replyHeaders(
+  requestId: string,
+  model: string,
+  request: ChatRequest,
+  clampedTo: number | undefined,
+): Record<string, string> {
+  const headers: Record<string, string> = {
+    "request-id": requestId,
+    "x-request-id": requestId,
+    "x-evener-model": headerSafe(model),
+  };
   if (clampedTo !== undefined) headers["x-evener-max-tokens"] = String(clampedTo);
-  if (request.ignored.length > 0) headers["x-evener-ignored"] = headerSafe(request.ignored.join(", ").slice(0, IGNORED_LIMIT));
+  if (request.ignored.length > 0)
+    headers["x-evener-ignored"] = headerSafe(request.ignored.join(", ").slice(0, IGNORED_LIMIT));
   return headers;
 }
 

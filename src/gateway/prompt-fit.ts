@@ -32,12 +32,18 @@ export async function fitPrompt(
   const window = model.contextWindow;
   const cap = gateway.config.models[model.id]?.max_output_tokens;
   const requested = request.maxTokens;
-  const count = () => countPromptTokens(gateway.upstream, replica.address, replica.info, encodeTokenize(prompt, target));
+  const count = () =>
+    countPromptTokens(gateway.upstream, replica.address, replica.info, encodeTokenize(prompt, target));
   const bodyWith = (maxTokens: number | undefined) =>
     encodeChat(request, maxTokens === undefined ? target : { ...target, maxTokens }, prompt);
 
   let body = bodyWith(cap === undefined ? requested : Math.min(requested ?? cap, cap));
-  const fit = fitToWindow({ requested, cap, window, prompt: { tokens: promptTokensAtMost(body.length), exact: false } });
+  const fit = fitToWindow({
+    requested,
+    cap,
+    window,
+    prompt: { tokens: promptTokensAtMost(body.length), exact: false },
+  });
   let maxTokens = fit.kind === "fits" ? fit.maxTokens : undefined;
   if (fit.kind === "count-first") {
     const counted = await count();
@@ -51,8 +57,14 @@ export async function fitPrompt(
     async refit(error) {
       if (window === undefined) throw error;
       const counted = await count();
-      const again = fitToWindow({ requested, cap, window: window - REFIT_MARGIN, prompt: { tokens: counted.tokens, exact: true } });
-      if (!counted.exact || again.kind !== "fits" || again.maxTokens === undefined || again.maxTokens === maxTokens) throw error;
+      const again = fitToWindow({
+        requested,
+        cap,
+        window: window - REFIT_MARGIN,
+        prompt: { tokens: counted.tokens, exact: true },
+      });
+      if (!counted.exact || again.kind !== "fits" || again.maxTokens === undefined || again.maxTokens === maxTokens)
+        throw error;
       return bodyWith(again.maxTokens);
     },
   };

@@ -12,11 +12,18 @@ export function resolveModel(gateway: Pick<Gateway, "models" | "engines">, name:
   if (model !== undefined) return model;
   const served = gateway.models.models.map((each) => each.id);
   if (served.length === 0) throw noEngine(gateway);
-  const named = served.slice(0, MOST_NAMED).join(", ") + (served.length > MOST_NAMED ? ` and ${served.length - MOST_NAMED} more` : "");
-  throw new GatewayError("model_not_found", `model: ${name} is not served here; served models: ${named}`, { param: "model" });
+  const named =
+    served.slice(0, MOST_NAMED).join(", ") +
+    (served.length > MOST_NAMED ? ` and ${served.length - MOST_NAMED} more` : "");
+  throw new GatewayError("model_not_found", `model: ${name} is not served here; served models: ${named}`, {
+    param: "model",
+  });
 }
 
 function noEngine({ engines }: Pick<Gateway, "engines">): GatewayError {
   const problems = engines.states.map((state) => `${state.address.name}: ${state.problem ?? "serves no model"}`);
-  return new GatewayError("engine_unreachable", `no engine serves a model now (${problems.join("; ") || "none is configured"})`);
+  return new GatewayError(
+    "engine_unreachable",
+    `no engine serves a model now (${problems.join("; ") || "none is configured"})`,
+  );
 }

@@ -66,7 +66,8 @@ export function apiApp({ gateway, codecOf, metrics, pingStore }: ApiOptions): Ho
     const listed = listedModels(gateway);
     const resolved = gateway.models.resolve(id);
     const model = listed.find((each) => each.id === id) ?? listed.find((each) => each.id === resolved?.id);
-    if (model === undefined) throw new GatewayError("model_not_found", `model: ${id} is not served here`, { param: "model" });
+    if (model === undefined)
+      throw new GatewayError("model_not_found", `model: ${id} is not served here`, { param: "model" });
     return c.json(encodeModel({ ...model, id }, speaksAnthropic(headers)));
   });
   app.get("/v1/evener/launch", (c) => {

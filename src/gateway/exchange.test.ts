@@ -1,0 +1,159 @@
+import { describe, expect, test } from "vitest";
+import { GatewayError } from "../conversation/errors.ts";
+import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
+import { UsageFold } from "../conversation/usage.ts";
+import { DEFAULT_ENGINE_TIMEOUTS, type Upstream, type UpstreamHandlers } from "../engine/upstream.ts";
+import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
+import { Exchange } from "./exchange.ts";
+
+/** What one attempt meets: a stream of chat chunks, an HTTP error, or a failure of the connection. */
+type Attempt = { chunks: object[]; cut?: true } | { status: number; body: string } | { error: GatewayError };
+
+const delta = (content: string) => ({ choices: [{ index: 0, delta: { content } }] });
+const reasoning = (text: string) => ({ choices: [{ index: 0, delta: { reasoning: text } }] });
+const finish = (finish_reason = "stop") => ({ choices: [{ index: 0, delta: {}, finish_reason }] });
+const usage = (prompt_tokens: number, completion_tokens: number) => ({
+  choices: [],
+  usage: { prompt_tokens, completion_tokens },
+});
+
+function play(
+  attempts: Attempt[],
+  { replicas = 1, seen = true, refit = ["refitted"] }: { replicas?: number; seen?: boolean; refit?: string[] } = {},
+) {
+  const bodies: string[] = [];
+  const engines: string[] = [];
+  const upstream: Pick<Upstream, "post"> = {
+    post(engine, _path, body, handlers) {
+      bodies.push(body);
+      engines.push(engine.url);
+      const attempt = attempts[bodies.length - 1];
+      if (attempt === undefined) throw new Error("one attempt too many");
+      queueMicrotask(() => answer(attempt, handlers));
+      return { abort() {}, pause() {}, resume() {} };
+    },
+  };
+  const states = Array.from({ length: replicas }, (_, index): EngineState<EngineInfo> => ({
+    address: { name: `e${index}`, url: `http://e${index}` },
+    info: undefined,
+    up: true,
+    problem: undefined,
+    inFlight: 0,
+  }));
+  let got: StreamEvent[] = [];
+  const fold = new UsageFold();
+  return new Promise<{
+    events: StreamEvent[];
+    end: FinishEvent | ErrorEvent;
+    bodies: string[];
+    engines: string[];
+    fold: UsageFold;
+    states: typeof states;
+  }>((resolve) => {
+    const exchange = new Exchange<EngineInfo>(
+      upstream as Upstream,
+      {
+        requestId: "req_test",
+        replicas: states,
+        body: "first",
+        usage: fold,
+        timeouts: DEFAULT_ENGINE_TIMEOUTS,
+        readError: (status, _headers, body) =>
+          new GatewayError(status === 400 ? "prompt_too_long" : "engine_failed", body),
+        refit: async (error) => {
+          const body = refit.shift();
+          if (body === undefined) throw error;
+          return body;
+        },
+        onAttemptFailed() {},
+      },
+      {
+        events(events) {
+          got.push(...events);
+          return true;
+        },
+        restart() {
+          got = [];
+        },
+        get seen() {
+          return seen && got.length > 0;
+        },
+        end: (end) => resolve({ events: got, end, bodies, engines, fold, states }),
+      },
+    );
+    exchange.start();
+  });
+}
+
+function answer(attempt: Attempt, handlers: UpstreamHandlers): void {
+  if ("error" in attempt) return handlers.onError(attempt.error);
+  if ("status" in attempt) {
+    handlers.onHead(attempt.status, {});
+    handlers.onData(Buffer.from(attempt.body));
+    return handlers.onEnd();
+  }
+  handlers.onHead(200, { "content-type": "text/event-stream" });
+  for (const chunk of attempt.chunks) handlers.onData(Buffer.from(`data: ${JSON.stringify(chunk)}\n\n`));
+  if (attempt.cut) return handlers.onError(new GatewayError("engine_cut", "cut"));
+  handlers.onData(Buffer.from("data: [DONE]\n\n"));
+  handlers.onEnd();
+}
+
+const unreachable = { error: new GatewayError("engine_unreachable", "refused") };
+const hello: Attempt = { chunks: [delta("hello"), finish(), usage(3, 1)] };
+
+describe("Exchange", () => {
+  test("passes an answer on, with its usage, and lets the replica go", async () => {
+    const { events, end, fold, states } = await play([hello]);
+    expect(events).toEqual([{ type: "text-delta", text: "hello" }]);
+    expect(end).toEqual({ type: "finish", reason: "stop" });
+    expect(fold.usage).toMatchObject({ inputUncached: 3, output: 1 });
+    expect(states[0]?.inFlight).toBe(0);
+  });
+
+  test("asks the next replica when one cannot be reached, and no replica twice for that", async () => {
+    expect(await play([unreachable, hello], { replicas: 2 })).toMatchObject({
+      end: { type: "finish" },
+      engines: ["http://e0", "http://e1"],
+    });
+    expect(await play([unreachable])).toMatchObject({ end: { type: "error", error: { code: "engine_unreachable" } } });
+  });
+
+  test("repeats a cut answer only while nothing of it was seen", async () => {
+    const cut: Attempt = { chunks: [delta("he")], cut: true };
+    const shown = await play([cut]);
+    expect(shown.end).toMatchObject({ type: "error", error: { code: "engine_cut" } });
+    const hidden = await play([cut, hello], { seen: false });
+    expect(hidden.events).toEqual([{ type: "text-delta", text: "hello" }]);
+    expect(hidden.fold.usage).toMatchObject({ inputUncached: 3, output: 1 });
+    expect((await play([cut, cut], { seen: false })).end).toMatchObject({ type: "error" });
+  });
+
+  test("sends a body that fits when the engine says that the first does not, once", async () => {
+    const tooLong: Attempt = { status: 400, body: "too long" };
+    expect(await play([tooLong, hello])).toMatchObject({ bodies: ["first", "refitted"], end: { type: "finish" } });
+    expect(await play([tooLong, tooLong])).toMatchObject({
+      end: { type: "error", error: { code: "prompt_too_long" } },
+    });
+    expect(await play([tooLong], { refit: [] })).toMatchObject({
+      end: { type: "error", error: { code: "prompt_too_long" } },
+    });
+  });
+
+  test("asks again once after an empty answer, then says so in text", async () => {
+    const empty: Attempt = { chunks: [finish(), usage(3, 0)] };
+    expect((await play([empty, hello])).events).toEqual([{ type: "text-delta", text: "hello" }]);
+    const twice = await play([empty, empty]);
+    expect(twice.events).toMatchObject([
+      { type: "text-delta", text: expect.stringContaining("no text and no tool call") },
+    ]);
+    expect(twice.end).toEqual({ type: "finish", reason: "stop" });
+  });
+
+  test("does not ask again after reasoning that the client has seen, nor when the limit was reached", async () => {
+    const thought = await play([{ chunks: [reasoning("hm"), finish()] }]);
+    expect(thought.events.map((event) => event.type)).toEqual(["reasoning-delta", "text-delta"]);
+    const cutShort = await play([{ chunks: [finish("length")] }]);
+    expect(cutShort).toMatchObject({ events: [], end: { reason: "length" } });
+  });
+});
