@@ -17,7 +17,7 @@ export function toolUseIds(context: AnswerContext): ToolUseIds {
   return (engineId, index) => {
     taken ??= idsInHistory(context.request);
     let id = engineId;
-    if (!VALID_ID.test(id) || taken.has(id)) id = `toolu_${context.requestId.replaceAll(/[^\w]/g, "")}_${index}`;
+    if (!VALID_ID.test(id) || taken.has(id)) id = `toolu_${context.requestId.replaceAll(/[^\w-]/g, "")}_${index}`;
     taken.add(id);
     return id;
   };
