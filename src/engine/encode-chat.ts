@@ -1,5 +1,5 @@
 /** Encodes a request for an engine: the body of `POST /v1/chat/completions`, and of `/tokenize` for the same prompt. */
-import type { ChatRequest, JsonObject, OutputFormat, ToolChoice } from "../conversation/request.ts";
+import type { ChatRequest, JsonObject, OutputFormat } from "../conversation/request.ts";
 import type { EngineMessage } from "./prompt/engine-message.ts";
 import { engineMessages } from "./prompt/engine-messages.ts";
 import type { PromptProfile } from "./prompt/prompt-profile.ts";
@@ -107,7 +107,7 @@ export function encodeChat(
   const { sampling } = request;
   const hasTools = prompt.tools.length > 0;
   const own: JsonObject = {
-    tool_choice: hasTools ? toolChoice(request.toolChoice) : undefined,
+    tool_choice: hasTools ? toolChoice(request) : undefined,
     parallel_tool_calls: hasTools ? request.parallelToolCalls : undefined,
     max_tokens: target.maxTokens,
     temperature: sampling.temperature,
@@ -144,9 +144,11 @@ function fields(object: JsonObject): string {
   return json === "{}" ? "" : `,${json.slice(1, -1)}`;
 }
 
-function toolChoice(choice: ToolChoice | undefined): unknown {
-  if (choice === undefined) return undefined;
-  return choice.type === "tool" ? { type: "function", function: { name: choice.name } } : choice.type;
+function toolChoice({ toolChoice: choice, tools }: ChatRequest): unknown {
+  if (choice?.type !== "tool") return choice?.type;
+  // A tool that only the server could have run cannot be forced; the model says that it has none.
+  if (tools.some((tool) => tool.type === "server" && tool.name === choice.name)) return "auto";
+  return { type: "function", function: { name: choice.name } };
 }
 
 function responseFormat(output: OutputFormat): JsonObject {

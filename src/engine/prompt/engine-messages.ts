@@ -4,7 +4,7 @@
  */
 import type { ChatRequest } from "../../conversation/request.ts";
 import { assistantMessage, isEmpty, mergeAssistant } from "./assistant-message.ts";
-import { type AssistantMessage, type EngineMessage, type EngineToolCall, joinTexts } from "./engine-message.ts";
+import { type EngineMessage, type EngineToolCall, joinTexts } from "./engine-message.ts";
 import { lateTools } from "./late-tools.ts";
 import type { PromptProfile } from "./prompt-profile.ts";
 import { unavailableServerTools, unavailableText } from "./server-tools.ts";
@@ -24,33 +24,28 @@ export function engineMessages(request: ChatRequest, profile: PromptProfile): En
   if (head !== "") out.push({ role: "system", content: head });
 
   const context = { profile, reference: lateTools(request, profile.strictTools) };
+  // What waits to be rendered: the calls of the last answer, and everything since.
   let calls: readonly EngineToolCall[] = [];
-  while (index < messages.length) {
+  let turn: TurnMessage[] = [];
+  for (; index < messages.length; index++) {
     const message = messages[index]!;
-    if (message.role === "assistant") {
-      // Calls of an answer that another answer follows directly: nobody answered them.
-      if (calls.length > 0) renderTurn([], calls, context, out);
-      calls = pushAssistant(assistantMessage(message.content, profile.reasoningReplay), out);
-      index++;
+    if (message.role !== "assistant") {
+      turn.push(message);
       continue;
     }
-    const turn: TurnMessage[] = [];
-    for (let next = messages[index]; next && next.role !== "assistant"; next = messages[++index]) turn.push(next);
+    const answer = assistantMessage(message.content, profile.reasoningReplay);
+    // A client that was cut off keeps an answer with nothing in it; some templates refuse it.
+    if (isEmpty(answer)) continue;
     renderTurn(turn, calls, context, out);
-    calls = [];
+    turn = [];
+    calls = answer.tool_calls ?? [];
+    const before = out.at(-1);
+    if (before?.role === "assistant") mergeAssistant(before, answer);
+    else out.push(answer);
   }
-  if (calls.length > 0) renderTurn([], calls, context, out);
+  renderTurn(turn, calls, context, out);
   dropUnspoken(out);
   return out;
-}
-
-/** Adds an answer, to the one before it where two follow each other. Returns the calls that now wait for results. */
-function pushAssistant(message: AssistantMessage, out: EngineMessage[]): readonly EngineToolCall[] {
-  if (isEmpty(message)) return [];
-  const before = out.at(-1);
-  if (before?.role === "assistant") mergeAssistant(before, message);
-  else out.push(message);
-  return message.tool_calls ?? [];
 }
 
 /** An answer at the end is there to be continued; one with no text (cut while it was thinking) leaves nothing to continue. */

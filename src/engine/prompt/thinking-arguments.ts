@@ -34,6 +34,7 @@ export function effortLevel(wish: ReasoningWish, levels: readonly string[]): str
   let nearest: string | undefined;
   let distance = Infinity;
   for (const level of levels) {
+    if (level === "none") continue; // who asks for little thinking does not ask for none
     const away = Math.abs(WORDS.indexOf(level) - wanted);
     if (away < distance) [nearest, distance] = [level, away];
   }

@@ -35,8 +35,11 @@ export function renderTurn(
 ): void {
   const start = out.length;
   const answered = renderResults(turn, calls, context, out);
-  const last = (): UserMessage | ToolMessage | undefined =>
-    out.length > start ? (out[out.length - 1] as UserMessage | ToolMessage) : undefined;
+  /** The message of this turn that words may be appended to. */
+  const last = (): UserMessage | ToolMessage | undefined => {
+    const message = out.length > start ? out[out.length - 1] : undefined;
+    return message?.role === "user" || message?.role === "tool" ? message : undefined;
+  };
 
   for (const message of turn) {
     if (message.role === "system") {
