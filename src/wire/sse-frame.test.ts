@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromByteText } from "../conversation/byte-text.ts";
 import { dataFrame, jsonText, namedFrame } from "./sse-frame.ts";

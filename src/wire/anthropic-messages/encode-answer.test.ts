@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromByteText, toByteText } from "../../conversation/byte-text.ts";
 import type { StreamEvent } from "../../conversation/stream-event.ts";
@@ -48,38 +48,33 @@ describe("encodeAnswer", () => {
 
 /** Deltas as engines send them: cut anywhere between code points, some of them empty. */
 const bytesOf = (words: string, cuts: number[]) => {
-  const points = [...words];
+  const points = Array.from(words);
   const places = [0, ...cuts.map((cut) => cut % (points.length + 1)).sort((a, b) => a - b), points.length];
   return places.slice(1).map((place, at) => toByteText(points.slice(places[at], place).join("")));
 };
 const words = fc.string({ unit: "grapheme", maxLength: 12 });
 const cuts = fc.array(fc.nat(40), { maxLength: 3 });
-const step: fc.Arbitrary<(index: number) => StreamEvent[]> = fc.oneof(
-  fc.tuple(words, cuts).map(
-    ([w, c]) =>
-      () =>
-        bytesOf(w, c).map((part): StreamEvent => ({ type: "text-delta", text: part })),
-  ),
-  fc.tuple(words, cuts).map(
-    ([w, c]) =>
-      () =>
-        bytesOf(w, c).map((part): StreamEvent => ({ type: "reasoning-delta", text: part })),
-  ),
-  fc
-    .tuple(fc.string({ maxLength: 8 }), words, fc.dictionary(words, fc.jsonValue(), { maxKeys: 3 }), cuts)
-    .map(([id, name, input, c]) => (index: number) => [
-      { type: "tool-call-start", index, id, name },
-      ...bytesOf(JSON.stringify(input), c).map((part): StreamEvent => ({
-        type: "tool-call-delta",
-        index,
-        arguments: part,
-      })),
-    ]),
-);
+type Step = (index: number) => StreamEvent[];
+const textStep = fc.tuple(words, cuts).map(([all, at]): Step => {
+  const events = bytesOf(all, at).map((part): StreamEvent => ({ type: "text-delta", text: part }));
+  return () => events;
+});
+const reasoningStep = fc.tuple(words, cuts).map(([all, at]): Step => {
+  const events = bytesOf(all, at).map((part): StreamEvent => ({ type: "reasoning-delta", text: part }));
+  return () => events;
+});
+const input = fc.dictionary(words, fc.jsonValue(), { maxKeys: 3 });
+const callStep = fc
+  .tuple(fc.string({ maxLength: 8 }), words, input, cuts)
+  .map(([id, name, args, at]): Step => (index) => {
+    const parts = bytesOf(JSON.stringify(args), at);
+    const deltas = parts.map((part): StreamEvent => ({ type: "tool-call-delta", index, arguments: part }));
+    return [{ type: "tool-call-start", index, id, name }, ...deltas];
+  });
+const step = fc.oneof(textStep, reasoningStep, callStep);
+const reason = fc.constantFrom("stop" as const, "length" as const, "tool-calls" as const, "content-filter" as const);
 const finish: fc.Arbitrary<StreamEvent> = fc.oneof(
-  fc
-    .constantFrom("stop", "length", "tool-calls", "content-filter")
-    .map((reason): StreamEvent => ({ type: "finish", reason })),
+  reason.map((why): StreamEvent => ({ type: "finish", reason: why })),
   words.map((stopSequence): StreamEvent => ({ type: "finish", reason: "stop-sequence", stopSequence })),
 );
 const answers = fc.tuple(fc.array(step, { maxLength: 7 }), finish).map(([steps, end]) => {
@@ -89,7 +84,8 @@ const answers = fc.tuple(fc.array(step, { maxLength: 7 }), finish).map(([steps, 
     if (made[0]?.type === "tool-call-start") calls += 1;
     return made;
   });
-  return [...events, end];
+  events.push(end);
+  return events;
 });
 
 describe("the two ways of answering", () => {

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { toByteText } from "../../conversation/byte-text.ts";
 import { createSigner } from "./signature.ts";
