@@ -2,7 +2,7 @@
  * The text of one chunk of the bench: "#00017@00123456789012 ", its number and when it was written, in microseconds of the
  * machine's monotonic clock, which all processes share.
  */
-export const CHUNK_TEXT_LENGTH = 22;
+const CHUNK_TEXT_LENGTH = 22;
 
 export function nowMicroseconds(): number {
   return Number(process.hrtime.bigint() / 1_000n);

@@ -15,7 +15,7 @@ const JUDGED: Record<string, Judged> = {
 };
 
 /** The marks: the gateway on the Anthropic wire must not need more. `bench/README.md` says where they come from. */
-export const MARKS: Record<string, number> = { W1: 0.2, W2: 2.5, W3: 26, W4: 1, W5: 35 };
+const MARKS: Record<string, number> = { W1: 0.2, W2: 2.5, W3: 26, W4: 1, W5: 35 };
 
 export type Row = {
   workload: string;
