@@ -1,0 +1,158 @@
+/**
+ * The gateway's Prometheus metrics: what is counted, under which names and labels.
+ *
+ * No label takes a value that a client can make up without bound. Tenants, keys and sessions are no labels at all: the
+ * usage rows answer questions about them.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { boundedLabel } from "./bounded-label.ts";
+
+/** A request that has ended. Tokens are disjoint, except that `reasoning` is a part of `output`. */
+export type SettledRequest = {
+  wire: string;
+  /** The served name, not the one that the client asked for. */
+  model: string;
+  outcome: string;
+  inputUncached: number;
+  cacheRead: number;
+  cacheWrite: number;
+  output: number;
+  reasoning: number;
+  firstTokenMs: number | null;
+  durationMs: number;
+};
+
+export type Metrics = {
+  settled(request: SettledRequest): void;
+  /** Refused before an engine was asked; `code` is one of the error table. */
+  refused(wire: string, code: string): void;
+  /** What a request carried without effect, as `where:name`. */
+  ignored(wire: string, entries: readonly string[]): void;
+  /** A tool call of a model that had to be mended; `kind` says how. */
+  repaired(model: string, kind: string): void;
+  attemptFailed(engine: string, code: string): void;
+  engineUp(engine: string, up: boolean): void;
+  /** A usage row could not be made durable in time. */
+  rowLost(): void;
+  /** Where to read, at each scrape, how many requests are being worked on. */
+  watchInFlight(read: () => number): void;
+  exposition(): Promise<{ contentType: string; body: string }>;
+};
+
+/** Seconds. A first token comes in tens of milliseconds from a warm cache, or after minutes of queue and prefill. */
+const FIRST_TOKEN_BUCKETS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900];
+const REQUEST_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800, 3600];
+
+/** Most different names of ignored fields that are told apart. */
+const MOST_IGNORED_NAMES = 200;
+
+export function createMetrics(): Metrics {
+  const register = new Registry();
+  const registers = [register];
+  collectDefaultMetrics({ register });
+
+  const requests = new Counter({
+    name: "evener_requests_total",
+    help: "Requests that reached an engine, by how they ended.",
+    labelNames: ["wire", "model", "outcome"],
+    registers,
+  });
+  const refusals = new Counter({
+    name: "evener_refused_total",
+    help: "Requests refused before an engine was asked, by error code.",
+    labelNames: ["wire", "code"],
+    registers,
+  });
+  const tokens = new Counter({
+    name: "evener_tokens_total",
+    help: "Tokens by class; reasoning is a part of output, the other classes are disjoint.",
+    labelNames: ["model", "class"],
+    registers,
+  });
+  const firstToken = new Histogram({
+    name: "evener_first_token_seconds",
+    help: "From the request to the first event of the answer.",
+    labelNames: ["model"],
+    buckets: FIRST_TOKEN_BUCKETS,
+    registers,
+  });
+  const duration = new Histogram({
+    name: "evener_request_seconds",
+    help: "From the request to the end of the answer.",
+    labelNames: ["model"],
+    buckets: REQUEST_BUCKETS,
+    registers,
+  });
+  const ignored = new Counter({
+    name: "evener_ignored_total",
+    help: "Fields, roles, blocks and tools of requests that were accepted without effect.",
+    labelNames: ["wire", "entry"],
+    registers,
+  });
+  const repairs = new Counter({
+    name: "evener_repairs_total",
+    help: "Tool calls that had to be mended before a client could use them.",
+    labelNames: ["model", "kind"],
+    registers,
+  });
+  const failures = new Counter({
+    name: "evener_engine_failures_total",
+    help: "Attempts on an engine that failed, also where another attempt succeeded.",
+    labelNames: ["engine", "code"],
+    registers,
+  });
+  const up = new Gauge({
+    name: "evener_engine_up",
+    help: "1 while the engine answers, else 0.",
+    labelNames: ["engine"],
+    registers,
+  });
+  const lost = new Counter({
+    name: "evener_usage_rows_lost_total",
+    help: "Usage rows that were not made durable in time.",
+    registers,
+  });
+  let readInFlight = (): number => 0;
+  // The registry reads it; nobody else needs to hold it.
+  void new Gauge({
+    name: "evener_in_flight_requests",
+    help: "Requests being worked on.",
+    registers,
+    collect() {
+      this.set(readInFlight());
+    },
+  });
+  const ignoredEntry = boundedLabel(MOST_IGNORED_NAMES);
+
+  return {
+    settled(request) {
+      const { wire, model, outcome } = request;
+      requests.inc({ wire, model, outcome }, 1);
+      countTokens(tokens, request);
+      duration.observe({ model }, request.durationMs / 1000);
+      if (request.firstTokenMs !== null) firstToken.observe({ model }, request.firstTokenMs / 1000);
+    },
+    refused: (wire, code) => refusals.inc({ wire, code }),
+    ignored(wire, entries) {
+      for (const entry of entries) ignored.inc({ wire, entry: ignoredEntry(entry) });
+    },
+    repaired: (model, kind) => repairs.inc({ model, kind }),
+    attemptFailed: (engine, code) => failures.inc({ engine, code }),
+    engineUp: (engine, isUp) => up.set({ engine }, isUp ? 1 : 0),
+    rowLost: () => lost.inc(),
+    watchInFlight(read) {
+      readInFlight = read;
+    },
+    exposition: async () => ({ contentType: register.contentType, body: await register.metrics() }),
+  };
+}
+
+/** A class that is zero is not counted: most requests have no cache writes and no reasoning. */
+function countTokens(tokens: Counter<"model" | "class">, request: SettledRequest): void {
+  const { model } = request;
+  if (request.inputUncached > 0) tokens.inc({ model, class: "input_uncached" }, request.inputUncached);
+  if (request.cacheRead > 0) tokens.inc({ model, class: "cache_read" }, request.cacheRead);
+  if (request.cacheWrite > 0) tokens.inc({ model, class: "cache_write" }, request.cacheWrite);
+  if (request.output > 0) tokens.inc({ model, class: "output" }, request.output);
+  if (request.reasoning > 0) tokens.inc({ model, class: "reasoning" }, request.reasoning);
+}
