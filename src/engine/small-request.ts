@@ -49,15 +49,3 @@ export function smallRequest(
   );
   return promise;
 }
-
-/** The answer's body as a JSON object, or undefined when it is anything else. */
-export function jsonObject(answer: SmallAnswer): { [key: string]: unknown } | undefined {
-  try {
-    const value: unknown = JSON.parse(answer.text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as { [key: string]: unknown })
-      : undefined;
-  } catch {
-    return undefined;
-  }
-}

@@ -1,0 +1,104 @@
+/** How the known engines differ, as data; docs/engines.md says where each fact comes from. */
+
+export type EngineKind = "vllm" | "sglang" | "llama.cpp" | "ollama" | "lm-studio" | "openai-compatible";
+
+export type EngineProfile = {
+  /** What it calls itself in messages to people. */
+  name: string;
+  /** The `owned_by` that it writes into its own list of models. */
+  ownedBy: readonly string[];
+  /** Answers 200 only while the engine can generate; undefined where the list of models has to do. */
+  healthPath: string | undefined;
+  /**
+   * Usage while it streams: on every chunk (`stream_options.continuous_usage_stats`, or llama.cpp's
+   * `timings_per_token`), or only at the end.
+   */
+  runningUsage: "continuous_usage_stats" | "timings_per_token" | "none";
+  /** Cached prompt tokens: always reported, only with a flag of the engine's command line, or never. */
+  cachedTokens: "always" | "with-flag" | "never";
+  /** How to count a prompt without running it. */
+  countPrompt: "tokenize-messages" | "input-tokens" | "none";
+  /** The delta's field that reasoning streams in; the decoder reads both. */
+  reasoningOut: "reasoning" | "reasoning_content";
+  /** The assistant message's field that earlier reasoning is read from; undefined where it is dropped. */
+  reasoningIn: "reasoning" | "reasoning_content" | undefined;
+  /** The request field by which output can be constrained beyond `response_format`. */
+  structuredOutput: "structured_outputs" | "regex" | "grammar" | undefined;
+  /** Whether `strict` on a tool constrains its arguments. */
+  strictTools: boolean;
+};
+
+export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
+  vllm: {
+    name: "vLLM",
+    ownedBy: ["vllm"],
+    healthPath: "/health",
+    runningUsage: "continuous_usage_stats",
+    cachedTokens: "with-flag",
+    countPrompt: "tokenize-messages",
+    reasoningOut: "reasoning",
+    reasoningIn: "reasoning",
+    structuredOutput: "structured_outputs",
+    strictTools: true,
+  },
+  sglang: {
+    name: "SGLang",
+    ownedBy: ["sglang"],
+    healthPath: "/health",
+    runningUsage: "continuous_usage_stats",
+    cachedTokens: "with-flag",
+    countPrompt: "tokenize-messages",
+    reasoningOut: "reasoning_content",
+    reasoningIn: "reasoning_content",
+    structuredOutput: "regex",
+    strictTools: true,
+  },
+  "llama.cpp": {
+    name: "llama.cpp",
+    ownedBy: ["llamacpp"],
+    healthPath: "/health",
+    runningUsage: "timings_per_token",
+    cachedTokens: "always",
+    countPrompt: "input-tokens",
+    reasoningOut: "reasoning_content",
+    reasoningIn: "reasoning_content",
+    structuredOutput: "grammar",
+    strictTools: false,
+  },
+  ollama: {
+    name: "Ollama",
+    ownedBy: ["library"],
+    healthPath: undefined,
+    runningUsage: "none",
+    cachedTokens: "never",
+    countPrompt: "none",
+    reasoningOut: "reasoning",
+    reasoningIn: "reasoning",
+    structuredOutput: undefined,
+    strictTools: false,
+  },
+  "lm-studio": {
+    name: "LM Studio",
+    ownedBy: ["organization_owner", "organization-owner"],
+    healthPath: undefined,
+    runningUsage: "none",
+    cachedTokens: "never",
+    countPrompt: "none",
+    reasoningOut: "reasoning_content",
+    reasoningIn: undefined,
+    structuredOutput: undefined,
+    strictTools: false,
+  },
+  "openai-compatible": {
+    name: "an OpenAI-compatible server",
+    ownedBy: [],
+    healthPath: undefined,
+    runningUsage: "none",
+    cachedTokens: "never",
+    countPrompt: "none",
+    reasoningOut: "reasoning_content",
+    reasoningIn: undefined,
+    structuredOutput: undefined,
+    strictTools: false,
+  },
+};
