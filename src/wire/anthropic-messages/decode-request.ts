@@ -2,6 +2,7 @@
 import type { RequestHeaders } from "../../conversation/codec.ts";
 import type { ChatRequest, JsonObject, Sampling } from "../../conversation/request.ts";
 import { parseBody } from "../json-body.ts";
+import { ENGINE_PARAMETERS } from "../openai-chat/engine-parameters.ts";
 import { noteUnknownBetas } from "./betas.ts";
 import { type VerifySignature, createDecodeContext } from "./decode-context.ts";
 import { decodeIdentity } from "./decode-identity.ts";
@@ -132,13 +133,11 @@ const READ_FIELDS = new Set([
   "cache_control",
 ]);
 
-/** Engine parameters that shape the text of one answer and nothing else: safe to hand on from any tenant. */
-const ENGINE_FIELDS = new Set(["chat_template_kwargs", "repetition_penalty", "min_tokens", "logit_bias", "bad_words"]);
-
+/** Engine parameters come through clients that let their users add fields (Claude Code: `CLAUDE_CODE_EXTRA_BODY`). */
 function sortOtherFields(body: JsonObject, extensions: JsonObject, ignored: IgnoredList): void {
   for (const field of Object.keys(body)) {
     if (READ_FIELDS.has(field) || !isGiven(body[field])) continue;
-    if (ENGINE_FIELDS.has(field)) extensions[field] = body[field];
+    if (ENGINE_PARAMETERS.has(field)) extensions[field] = body[field];
     else ignored.note("field", field);
   }
 }
