@@ -7,6 +7,7 @@
 import { byteJson, escapedJson } from "./byte-json.ts";
 import { normalArguments, writtenCall, writtenReasoning } from "./chat-template.ts";
 import { parseWritten } from "./parse-written.ts";
+import { argumentPieces, joined, type Piece, pieces, tokenPieces, wholeCharacters } from "./pieces.ts";
 import type { FinishReason, ScriptedCall, Turn } from "./script.ts";
 import { tokenTexts } from "./tokenizer.ts";
 
@@ -24,7 +25,7 @@ export type Plan = {
   stamped?: boolean;
   finish: FinishReason;
   stopReason: string | number | null;
-  /** Whether the last frame carries the finish reason, or a chunk of its own follows (for the end-of-text token). */
+  /** Whether the last frame is that of the last token and carries the finish reason; else a chunk of its own does. */
   finishOnLastFrame: boolean;
   tokens: number;
   reasoningTokens: number;
@@ -47,8 +48,6 @@ export type PlanContext = {
   nextId: () => string;
 };
 
-type Piece = { text: string; tokens: number };
-
 export function planAnswer(turn: Turn, context: PlanContext): Plan {
   const parts = turn.raw === undefined ? turn : parseWritten(turn.raw, context);
   const field = turn.oldReasoningField ? "reasoning_content" : "reasoning";
@@ -58,11 +57,12 @@ export function planAnswer(turn: Turn, context: PlanContext): Plan {
   const reasoning = pieces(parts.reasoning);
   if (reasoning.length > 0) {
     if (context.parsesReasoning) {
-      answer.overhead("<think>\n");
+      answer.opened("<think>\n");
       answer.stream("reasoning", reasoning, (text) => `{"${field}":${encode(text)}}`);
-      answer.overhead("\n</think>\n\n");
+      // A model that writes nothing after its thinking has not closed it.
+      if (parts.text !== undefined || parts.calls !== undefined) answer.overhead("\n</think>\n\n");
     } else {
-      const written = tokenPieces(writtenReasoning(reasoning.map(({ text }) => text).join("")));
+      const written = tokenPieces(writtenReasoning(joined(reasoning)));
       answer.stream("content", written, (text) => `{"content":${encode(text)}}`);
     }
   }
@@ -74,39 +74,9 @@ export function planAnswer(turn: Turn, context: PlanContext): Plan {
   return answer.finish(turn);
 }
 
-function tokenPieces(text: string): Piece[] {
-  return tokenTexts(text).map((piece) => ({ text: piece, tokens: 1 }));
-}
-
-/** A text in tokens; a list as it is, each piece with the tokens that it has. */
-function pieces(text: string | readonly string[] | undefined): Piece[] {
-  if (text === undefined) return [];
-  if (typeof text === "string") return tokenPieces(text);
-  // Load generators repeat one piece many times.
-  const counts = new Map<string, number>();
-  return text.map((piece) => {
-    let tokens = counts.get(piece);
-    if (tokens === undefined) counts.set(piece, (tokens = Math.max(1, tokenTexts(piece).length)));
-    return { text: piece, tokens };
-  });
-}
-
-function argumentText(call: ScriptedCall): string {
-  return typeof call.arguments === "string" ? call.arguments : JSON.stringify(call.arguments);
-}
-
 function callAsText(call: ScriptedCall): string {
   const { before, after } = writtenCall(call.name);
-  return before + argumentText(call) + after;
-}
-
-function slices(text: string, size: number): Piece[] {
-  const result: Piece[] = [];
-  for (let start = 0; start < text.length; start += size) {
-    const piece = text.slice(start, start + size);
-    result.push({ text: piece, tokens: tokenTexts(piece).length });
-  }
-  return result;
+  return before + joined(argumentPieces(call, undefined)) + after;
 }
 
 /** Builds a plan in the order of generation, and stops at the token limit or a stop sequence. */
@@ -134,16 +104,22 @@ function createAnswer(context: PlanContext) {
     return true;
   };
 
-  const stopIn = (text: string): { at: number; sequence: string } | undefined => {
+  /** The first stop sequence that ends in the last `fresh` characters. */
+  const stopIn = (text: string, fresh: number): { at: number; sequence: string } | undefined => {
     let first: { at: number; sequence: string } | undefined;
     for (const sequence of context.stop) {
-      const at = sequence === "" ? -1 : text.indexOf(sequence);
+      const at = sequence === "" ? -1 : text.indexOf(sequence, text.length - fresh - sequence.length + 1);
       if (at >= 0 && (first === undefined || at < first.at)) first = { at, sequence };
     }
     return first;
   };
 
   return {
+    /** Text that the template has begun the answer with: part of the conversation, but not generated. */
+    opened(text: string): void {
+      written += text;
+    },
+
     /** Tokens that show in no chunk. */
     overhead(text: string): void {
       if (generate(tokenTexts(text).length)) written += text;
@@ -165,7 +141,7 @@ function createAnswer(context: PlanContext) {
         if (!generate(piece.tokens)) break;
         if (kind === "reasoning") reasoningTokens += piece.tokens;
         seen += piece.text;
-        const stop = longestStop > 0 ? stopIn(seen) : undefined;
+        const stop = longestStop > 0 ? stopIn(seen, piece.text.length) : undefined;
         if (stop) {
           halted = "stop";
           stoppedBy = stop.sequence;
@@ -177,11 +153,11 @@ function createAnswer(context: PlanContext) {
       show(seen.length);
     },
 
-    call(call: ScriptedCall, argumentPieces: number | undefined, encode: (text: string) => string): void {
+    call(call: ScriptedCall, size: number | undefined, encode: (text: string) => string): void {
       const { before, after } = writtenCall(call.name);
       const id = call.id ?? `chatcmpl-tool-${context.nextId()}`;
       const index = calls.length;
-      const text = argumentText(call);
+      const list = argumentPieces(call, size);
       if (!generate(tokenTexts(before).length)) return;
       const named = `"type":"function","index":${index},"function":{"name":${encode(call.name)}}`;
       frames.push({
@@ -192,13 +168,13 @@ function createAnswer(context: PlanContext) {
       const entry = { id, name: call.name, arguments: "" };
       calls.push(entry);
       written += before;
-      for (const piece of argumentPieces === undefined ? tokenPieces(text) : slices(text, argumentPieces)) {
+      for (const piece of list) {
         if (!generate(piece.tokens)) break;
         const delta = `{"content":null,"tool_calls":[{"index":${index},"function":{"arguments":${encode(piece.text)}}}]}`;
         frames.push({ delta, tokens, reasoning: reasoningTokens });
         entry.arguments += piece.text;
       }
-      written += halted === undefined ? normalArguments(text) : entry.arguments;
+      written += halted === undefined ? normalArguments(joined(list)) : entry.arguments;
       if (generate(tokenTexts(after).length)) written += after;
       else cutCall = true;
     },
@@ -211,7 +187,7 @@ function createAnswer(context: PlanContext) {
         frames,
         finish: turn.finish ?? halted ?? natural,
         stopReason: turn.stopReason ?? stoppedBy ?? null,
-        finishOnLastFrame: !ended && frames.length > 0,
+        finishOnLastFrame: !ended && frames.at(-1)?.tokens === tokens,
         tokens,
         reasoningTokens,
         // Without a stream, vLLM's parser only reads whole calls: one that was cut off stays text.
@@ -226,10 +202,4 @@ function createAnswer(context: PlanContext) {
       };
     },
   };
-}
-
-/** Backs up from the middle of a surrogate pair. */
-function wholeCharacters(text: string, end: number): number {
-  const code = end > 0 && end < text.length ? text.charCodeAt(end - 1) : 0;
-  return code >= 0xd800 && code < 0xdc00 ? end - 1 : end;
 }

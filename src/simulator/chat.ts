@@ -86,7 +86,7 @@ export async function answerChat(
     record.phase = "prefill";
     for (const fault of faults)
       if (fault.kind !== "http" && fault.after === "head" && !(await pass(fault))) return finish();
-    const cached = options.prefixCaching ? engine.cache.lookup(prompt.tokens, prompt.hashes) : 0;
+    const cached = options.prefixCaching ? Math.min(engine.cache.lookup(prompt.tokens, prompt.hashes), reported) : 0;
     record.promptTokens = reported;
     record.cachedTokens = cached;
     const computed =

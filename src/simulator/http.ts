@@ -13,7 +13,8 @@ export type Exchange = {
   tellsRequestId: boolean;
 };
 
-function headers(exchange: Exchange, extra: readonly [name: string, value: string][]): string[] {
+/** How uvicorn orders them: what is said of the transfer comes last. */
+function headers(exchange: Exchange, extra: readonly [name: string, value: string][], chunked: boolean): string[] {
   const list: [string, string][] = [
     ["date", new Date().toUTCString()],
     ["server", "uvicorn"],
@@ -21,15 +22,16 @@ function headers(exchange: Exchange, extra: readonly [name: string, value: strin
     ["vary", "Origin"],
   ];
   if (exchange.tellsRequestId) list.push(["x-request-id", exchange.requestId]);
+  if (chunked) list.push(["transfer-encoding", "chunked"]);
   return list.flat();
 }
 
-function writeHead(exchange: Exchange, status: number, extra: readonly [string, string][]): void {
+function writeHead(exchange: Exchange, status: number, extra: readonly [string, string][], chunked = false): void {
   const { res, record } = exchange;
   record.status = status;
   res.sendDate = false;
   res.removeHeader("connection");
-  res.writeHead(status, headers(exchange, extra));
+  res.writeHead(status, headers(exchange, extra, chunked));
 }
 
 /** A whole answer. Without a type there is no body. */
@@ -67,10 +69,7 @@ export type EventStream = {
 
 export function openStream(exchange: Exchange): EventStream {
   const { res } = exchange;
-  writeHead(exchange, 200, [
-    ["content-type", "text/event-stream; charset=utf-8"],
-    ["transfer-encoding", "chunked"],
-  ]);
+  writeHead(exchange, 200, [["content-type", "text/event-stream; charset=utf-8"]], true);
   res.flushHeaders();
   // Events go past the response object, which would write size, body and end of each chunk apart. Only when the client
   // pipelines does the socket still belong to an earlier answer; then Node has to keep the order.

@@ -45,7 +45,7 @@ const turn = z.strictObject({
     .array(
       z.strictObject({
         name: z.string(),
-        arguments: z.union([z.string(), jsonObject]),
+        arguments: z.union([text, jsonObject]),
         id: z.string().exactOptional(),
       }),
     )

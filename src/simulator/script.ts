@@ -5,8 +5,8 @@ export type JsonObject = { [key: string]: unknown };
 
 export type ScriptedCall = {
   name: string;
-  /** An object, or JSON text (or whatever else a broken model writes) byte for byte. */
-  arguments: JsonObject | string;
+  /** An object; or JSON text (or whatever else a broken model writes) byte for byte, as a list in exactly these pieces. */
+  arguments: JsonObject | string | readonly string[];
   id?: string;
 };
 
@@ -48,13 +48,13 @@ export type FinishReason = (typeof FINISH_REASONS)[number];
 
 /** One answer. Everything absent is as a healthy vLLM would do it. */
 export type Turn = {
-  /** The content. A list gives the pieces of the stream exactly; text is cut into tokens. */
+  /** The content. A list gives the pieces of the stream exactly, each one token; text is cut into tokens. */
   text?: string | readonly string[];
   reasoning?: string | readonly string[];
   calls?: readonly ScriptedCall[];
   /** What the model wrote, to be read by the engine's own parsers (`<think>`, hermes `<tool_call>`). Instead of the three above. */
   raw?: string;
-  /** Characters of a call's arguments in each chunk; absent: a token each. */
+  /** Characters of a call's arguments in each chunk, where they are no list; absent: a token each. */
   argumentPieces?: number;
   finish?: FinishReason;
   stopReason?: string | number;
@@ -67,7 +67,7 @@ export type Turn = {
   ttft?: number;
   /** Milliseconds between chunks, instead of the decode speed. */
   delay?: number;
-  /** The prompt's tokens to report, instead of counting them; such a prompt is not cached. */
+  /** The prompt's tokens to report, instead of their true number. */
   promptTokens?: number;
   fault?: Fault | readonly Fault[];
 };
