@@ -10,6 +10,7 @@ import { removeGatewayFile, writeGatewayFile } from "../config/gateway-file.ts";
 import type { Config } from "../config/schema.ts";
 import { type Store, openStore } from "../db/open-store.ts";
 import { StoreError } from "../db/store-error.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import { probeEngine } from "../engine/probe.ts";
 import { createUpstream } from "../engine/upstream.ts";
 import type { Gateway } from "../gateway/gateway.ts";
@@ -76,7 +77,7 @@ export async function runGateway({
     closers.push(() => usage.close(config.timeouts.drain_ms));
     const upstream = createUpstream({ connectMs: config.timeouts.connect_ms });
     closers.push(() => upstream.close());
-    const models = new ModelRegistry({ families: config.families, aliases: config.aliases, models: config.models });
+    const models = new ModelRegistry<EngineInfo>({ families: config.families, aliases: config.aliases, models: config.models });
     const pool = new EnginePool({
       engines,
       probe: (address) => probeEngine(upstream, address),
@@ -114,6 +115,7 @@ export async function runGateway({
       inFlight: 0,
       draining: false,
     };
+    metrics.watchInFlight(() => gateway.inFlight);
     const onFault = (error: Error, requestId: string): void =>
       log.error({ requestId, error: describe(error) }, "the admin API failed");
     const server = createGatewayServer({

@@ -14,7 +14,7 @@ export function readUsage(usage: unknown): UsageReport | undefined {
     completion: tokens(fields["completion_tokens"]),
     // Details: vLLM, SGLang, llama.cpp. At the top level: DeepSeek's own server.
     cached: tokens(prompt?.["cached_tokens"]) ?? tokens(fields["prompt_cache_hit_tokens"]),
-    cacheWritten: tokens(prompt?.["created_cache_tokens"]),
+    // vLLM's `created_cache_tokens` is left out on purpose: decisions/0061-no-cache-writes.md.
     // Details: vLLM. At the top level: SGLang.
     reasoning: tokens(completion?.["reasoning_tokens"]) ?? tokens(fields["reasoning_tokens"]),
   };

@@ -1,12 +1,18 @@
 /** How requests are put to one model on one engine: its served name and its prompt profile. */
 import type { ChatTarget } from "../engine/encode-chat.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
+import { ENGINE_PROFILES } from "../engine/profile.ts";
 import { type ThinkingSwitch, defaultPromptProfile } from "../engine/prompt/prompt-profile.ts";
 import type { Config } from "../config/schema.ts";
 
-/** The target without a limit on tokens, which depends on the prompt. */
-export function chatTarget(config: Pick<Config, "models">, model: string): ChatTarget {
+/**
+ * The target without a limit on tokens, which depends on the prompt. What the configuration says of the model comes before what
+ * is known of its engine; both are constants of the model, so that its prompts stay cached.
+ */
+export function chatTarget(config: Pick<Config, "models">, model: string, engine: EngineInfo | undefined): ChatTarget {
   const own = config.models[model];
   const profile = { ...defaultPromptProfile };
+  if (engine !== undefined) profile.reasoningReplay = ENGINE_PROFILES[engine.kind].reasoningIn ?? "none";
   if (own?.vision !== undefined) profile.vision = own.vision;
   if (own?.reasoning_replay !== undefined) profile.reasoningReplay = own.reasoning_replay;
   if (own?.late_system !== undefined) profile.lateSystem = own.late_system;

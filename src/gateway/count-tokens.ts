@@ -27,7 +27,7 @@ export async function countTokens(
   const model = resolveModel(gateway, request.model);
   const replica = replicaOrder(model.replicas, request.identity.session)[0];
   if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
-  const target = chatTarget(gateway.config, model.id);
+  const target = chatTarget(gateway.config, model.id, replica.info);
   const prompt = encodeTokenize(encodePrompt(request, target), target);
   return countPromptTokens(gateway.upstream, replica.address, replica.info, prompt);
 }

@@ -44,7 +44,7 @@ export type ExchangePlan<Info extends EngineInfo> = {
 const ERROR_BODY_LIMIT = 64 * 1024;
 const MOST_ATTEMPTS = 3;
 const EMPTY_ANSWER =
-  "(The model ended its turn with no text and no tool call, twice in a row. Send the message again, or say what to do next.)";
+  "(The model ended its turn with no text and no tool call. Send the message again, or say what to do next.)";
 
 export class Exchange<Info extends EngineInfo> {
   readonly #upstream: Upstream;

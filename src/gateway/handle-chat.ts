@@ -48,7 +48,7 @@ export async function handleChat(
     const replicas = replicaOrder(model.replicas, affinity);
     const replica = replicas[0];
     if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
-    const target = chatTarget(gateway.config, model.id);
+    const target = chatTarget(gateway.config, model.id, replica.info);
     const prompt = encodePrompt(request, target);
     const fit = await fitPrompt(gateway, request, model, replica, target, prompt);
     const owner = `${principal.keyId}/${request.identity.session ?? ""}/${request.identity.agent ?? ""}`;

@@ -2,6 +2,8 @@
 import type { Principal } from "../admission/key-ring.ts";
 import type { GatewayError } from "../conversation/errors.ts";
 import type { UsageRow } from "../ledger/usage-row.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 
 export type Observer = {
   /** A request has ended, and this is its usage row. */
@@ -15,3 +17,39 @@ export type Observer = {
   /** What was accepted without effect, as `where:name`. */
   ignored(wire: string, ignored: readonly string[]): void;
 };
+
+/** Metrics count everything; the log has a line for each request, and for what somebody may want to look into. */
+export function createObserver(log: Logger, metrics: Metrics): Observer {
+  return {
+    settled(row, principal, error) {
+      const { usage, ...rest } = row;
+      const entry = { ...rest, ...usage, tenant: principal.tenant, key: principal.key };
+      metrics.settled(entry);
+      log.request(entry);
+      if (error?.code === "internal")
+        log.error({ requestId: row.requestId, cause: causeOf(error) }, "the gateway failed");
+    },
+    refused(requestId, wire, error) {
+      metrics.refused(wire, error.code);
+      const fields = { requestId, wire, code: error.code };
+      if (error.code === "internal") log.error({ ...fields, cause: causeOf(error) }, "the gateway failed");
+      else log.info(fields, "refused");
+    },
+    recordFailed(requestId, error) {
+      metrics.rowLost();
+      log.error({ requestId, cause: causeOf(error) }, "a usage row is not durable yet");
+    },
+    attemptFailed(requestId, engine, error) {
+      metrics.attemptFailed(engine, error.code);
+      log.debug({ requestId, engine, code: error.code }, "an attempt failed");
+    },
+    ignored: (wire, entries) => metrics.ignored(wire, entries),
+  };
+}
+
+/** Where a fault of our own is, for the log: its first frames have no data in them, only places. */
+function causeOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (!(cause instanceof Error)) return String(cause);
+  return (cause.stack ?? cause.message).split("\n").slice(0, 6).join(" | ");
+}
