@@ -1,0 +1,177 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { GuardedPrompt } from "./fingerprint.ts";
+import { createPrefixGuard, type GuardKey } from "./prefix-guard.ts";
+
+const key: GuardKey = { tenant: "t", session: "s", agent: undefined, model: "m" };
+
+/** Messages as `role:text`; the first letter is the role. */
+function prompt(messages: string[], tools: string[] = ["Read", "Bash"], effort?: string): GuardedPrompt {
+  const roles: Record<string, string> = { s: "system", u: "user", a: "assistant", t: "tool" };
+  return {
+    tools: tools.map((name) => JSON.stringify({ function: { name } })),
+    messages: messages.map((message) => {
+      const role = roles[message[0]!]!;
+      return { role, json: JSON.stringify({ role, content: message.slice(2) }) };
+    }),
+    ...(effort !== undefined && { effort }),
+  };
+}
+
+const HEAD = ["s:You are", "u:one"];
+const SESSION = [...HEAD, "a:call", "t:result", "a:done", "u:two"];
+
+/** What the guard says of the last of these prompts. */
+function verdictOf(...prompts: GuardedPrompt[]) {
+  const guard = createPrefixGuard();
+  return prompts.map((one) => guard.observe(key, one)).at(-1);
+}
+
+describe("what begins with the prompt before it", () => {
+  it("is the first, then extends", () => {
+    expect(verdictOf(prompt(HEAD))).toEqual({ kind: "first" });
+    expect(verdictOf(prompt(HEAD), prompt(SESSION))).toEqual({ kind: "extends" });
+  });
+
+  it("extends when sent again, and when it is a beginning of what was sent", () => {
+    expect(verdictOf(prompt(SESSION), prompt(SESSION))).toEqual({ kind: "extends" });
+    expect(verdictOf(prompt(SESSION), prompt(HEAD))).toEqual({ kind: "extends" });
+  });
+
+  it("extends when the last message was continued", () => {
+    expect(verdictOf(prompt(SESSION), prompt([...HEAD, "a:call", "t:result", "a:done", "u:two and three"]))).toEqual({
+      kind: "extends",
+    });
+  });
+
+  it("extends for any session that only grows", () => {
+    const growing = fc.array(fc.array(fc.string(), { minLength: 1, maxLength: 4 }), { minLength: 2, maxLength: 12 });
+    fc.assert(
+      fc.property(growing, (turns) => {
+        const guard = createPrefixGuard();
+        const messages = ["s:You are"];
+        for (const [index, turn] of turns.entries()) {
+          messages.push(...turn.map((text) => `u:${text}`));
+          expect(guard.observe(key, prompt([...messages])).kind).toBe(index === 0 ? "first" : "extends");
+        }
+      }),
+    );
+  });
+});
+
+describe("what diverged", () => {
+  const changed = (index: number, text: string) => SESSION.map((message, at) => (at === index ? text : message));
+
+  it.each([
+    ["the system text", prompt(changed(0, "s:You were")), { section: "system" }, "system-changed"],
+    ["no system text any more", prompt(SESSION.slice(1)), { section: "system" }, "system-changed"],
+    ["the order of tools", prompt(SESSION, ["Bash", "Read"]), { section: "tools", index: 0 }, "tools-reordered"],
+    ["a tool more", prompt(SESSION, ["Read", "Bash", "Edit"]), { section: "tools", index: 2 }, "tools-added"],
+    ["a tool less", prompt(SESSION, ["Read"]), { section: "tools", index: 1 }, "tools-removed"],
+    ["another tool", prompt(SESSION, ["Read", "Edit"]), { section: "tools", index: 1 }, "tools-changed"],
+    ["the effort", prompt(SESSION, ["Read", "Bash"], "low"), { section: "head" }, "effort-changed"],
+    ["a message", prompt(changed(2, "a:other")), { section: "message", index: 2, role: "assistant" }, "message-edited"],
+    [
+      "the last message",
+      prompt(changed(5, "u:other")),
+      { section: "message", index: 5, role: "user" },
+      "message-edited",
+    ],
+    [
+      "a message more",
+      prompt([...SESSION.slice(0, 3), "u:extra", ...SESSION.slice(3)]),
+      { section: "message", index: 3, role: "user" },
+      "messages-inserted",
+    ],
+    [
+      "messages less",
+      prompt([...SESSION.slice(0, 2), ...SESSION.slice(4), "a:more", "u:more"]),
+      { section: "message", index: 2, role: "assistant" },
+      "messages-removed",
+    ],
+    [
+      "a compaction",
+      prompt(["s:You are", "u:summary", "a:ok", "u:go on"]),
+      { section: "message", index: 1, role: "user" },
+      "history-replaced",
+    ],
+  ] as const)("is named with its place: %s", (_, next, at, cause) => {
+    expect(verdictOf(prompt(SESSION), next)).toEqual({ kind: "diverged", at, cause });
+  });
+
+  it("is said once: the next prompt is compared with the new one", () => {
+    const edited = changed(2, "a:other");
+    expect(verdictOf(prompt(SESSION), prompt(edited), prompt([...edited, "a:x"]))).toEqual({ kind: "extends" });
+  });
+
+  it("is found for any change of any message", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.string(), { minLength: 3, maxLength: 20 }),
+        fc.nat(),
+        fc.string({ minLength: 1 }),
+        (texts, at, more) => {
+          const index = at % (texts.length - 1);
+          const messages = ["s:You are", ...texts.map((text) => `a:${text}`)];
+          const edited = messages.map((message, place) => (place === index + 1 ? `${message}${more}` : message));
+          expect(verdictOf(prompt(messages), prompt(edited))).toMatchObject({
+            kind: "diverged",
+            at: { index: index + 1 },
+          });
+        },
+      ),
+    );
+  });
+});
+
+describe("lines of one session", () => {
+  it("are kept apart: side calls, and agents without a name", () => {
+    const guard = createPrefixGuard();
+    const see = (...messages: string[]) => guard.observe(key, prompt(messages)).kind;
+    expect(see(...HEAD)).toBe("first");
+    expect(see("s:Write a title", "u:one two")).toBe("first");
+    expect(see(...HEAD, "a:call", "t:result")).toBe("extends");
+    expect(see("s:You are", "u:a task for another agent")).toBe("diverged");
+    expect(see(...HEAD, "a:call", "t:result", "a:done")).toBe("extends");
+    expect(see("s:You are", "u:a task for another agent", "a:ok")).toBe("extends");
+  });
+
+  it("are kept apart by tenant, session, agent and model", () => {
+    const guard = createPrefixGuard();
+    guard.observe(key, prompt(HEAD));
+    for (const other of [{ tenant: "x" }, { session: "x" }, { agent: "x" }, { model: "x" }]) {
+      expect(guard.observe({ ...key, ...other }, prompt(HEAD))).toEqual({ kind: "first" });
+    }
+  });
+});
+
+describe("what it keeps", () => {
+  it("reports a session by agent and model, the last divergences with their times", () => {
+    const guard = createPrefixGuard();
+    guard.observe(key, prompt(SESSION), 1);
+    for (let time = 2; time < 20; time++) guard.observe(key, prompt(["s:You are", "u:one", `a:${time}`, "u:x"]), time);
+    guard.observe({ ...key, agent: "sub" }, prompt(HEAD), 30);
+    guard.observe({ ...key, session: "other" }, prompt(HEAD), 31);
+    const reports = guard.session("t", "s");
+    expect(reports).toMatchObject([
+      { agent: undefined, requests: 19, diverged: 18 },
+      { agent: "sub", requests: 1, diverged: 0, recent: [] },
+    ]);
+    expect(reports[0]!.recent.map(({ time }) => time)).toEqual([12, 13, 14, 15, 16, 17, 18, 19]);
+    expect(guard.session("other tenant", "s")).toEqual([]);
+  });
+
+  it("is bounded: the sessions longest silent are forgotten", () => {
+    const guard = createPrefixGuard({ maxHeld: 100, maxKeys: 5 });
+    for (let index = 0; index < 50; index++) {
+      guard.observe({ ...key, session: `s${index}` }, prompt(SESSION));
+      expect(guard.held).toBeLessThanOrEqual(100);
+    }
+    expect(guard.session("t", "s49")).toHaveLength(1);
+    expect(guard.session("t", "s44")).toHaveLength(0);
+    const large = Array.from({ length: 500 }, (_, index) => `a:${index}`);
+    guard.observe({ ...key, session: "large" }, prompt(large));
+    expect(guard.observe({ ...key, session: "large" }, prompt([...large, "u:x"]))).toEqual({ kind: "extends" });
+    expect(guard.session("t", "s49")).toHaveLength(0);
+  });
+});
