@@ -11,6 +11,13 @@ import type { ByteText } from "../conversation/byte-text.ts";
 /** Bytes waiting for a slow client above which the engine is paused. */
 const PAUSE_ABOVE = 256 * 1024;
 
+/**
+ * How long a client has for the error before the connection is cut. Cut in the same instant, `fetch` throws away what it
+ * has not handed on yet: both official SDKs then report "terminated" (20 of 20) instead of our words. They leave by
+ * themselves once they have read the error. See decisions/0035-openai-stream-errors.md.
+ */
+const LAST_WORDS_MS = 250;
+
 export type ReplyHeaders = Record<string, string>;
 
 export class Reply {
@@ -92,8 +99,8 @@ export class Reply {
     const socket = this.#res.socket;
     this.write(bytes);
     this.#ended = true;
-    // No terminating chunk is ever sent; `end` on the socket lets the bytes before it out.
-    if (socket === null) this.#res.destroy();
-    else socket.destroySoon();
+    // No terminating chunk is ever sent; `destroySoon` lets the bytes before it out.
+    const cut = (): unknown => (socket === null ? this.#res.destroy() : socket.destroySoon());
+    setTimeout(cut, LAST_WORDS_MS).unref();
   }
 }
