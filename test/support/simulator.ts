@@ -41,8 +41,11 @@ export function send(
       const whole = Buffer.concat(chunks);
       resolve({ status: response?.statusCode ?? 0, headers: list, body: whole, text: whole.toString("utf8"), end });
     };
-    request.on("error", () => finish("no-head"));
+    let answered = false;
+    // A reset is told to the request too when the response has begun.
+    request.on("error", () => answered || finish("no-head"));
     request.on("response", (response) => {
+      answered = true;
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", () => {});
       response.on("close", () => finish(response.complete ? "complete" : "cut", response));
