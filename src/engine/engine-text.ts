@@ -30,6 +30,6 @@ function withoutStack(text: string): string {
 function validationErrors(text: string): string | undefined {
   if (!/^\d+ validation errors?/.test(text)) return undefined;
   const found = [...text.matchAll(/'loc': '?([^',]*)'?, 'msg': (?:'([^']*)'|"([^"]*)")/g)];
-  if (found.length === 0) return text.replace(/^\d+ validation errors?:?\s*/, "").replace(/input_value=.*/s, "");
+  if (found.length === 0) return text.replace(/^\d+ validation errors?:?\s*/, "").replace(/ *\[type=.*/s, "");
   return found.map(([, field, message, quoted]) => `${field}: ${message ?? quoted}`).join("; ");
 }

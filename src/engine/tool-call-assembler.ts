@@ -156,7 +156,7 @@ export class ToolCallAssembler {
 /** Whether a delta that found this call is the first of another one. */
 function isAnother(call: Call, id: string, name: string, args: string): boolean {
   // Some servers give every delta an id of its own; only a name begins a call.
-  if (name === "") return false;
+  if (name === "" || call.name === "") return false;
   if (id !== "" && call.id !== "") return id !== call.id;
   if (call.text === "") return false;
   return name !== call.name || (call.balance.complete && args.trim() !== "");

@@ -1,0 +1,322 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { GatewayError } from "../conversation/errors.ts";
+import { UsageFold } from "../conversation/usage.ts";
+import { calls, chunk, decode, DONE, finish, type Plain, plain, sse } from "./__fixtures__/chunks.ts";
+import { ChatStreamDecoder } from "./chat-stream-decoder.ts";
+
+const RECORDED = new URL("./__fixtures__/vllm-0.32.0/", import.meta.url);
+const recorded = (name: string) => decode(readFileSync(new URL(`${name}.sse`, RECORDED)));
+const events = (...parts: string[]) => decode(parts.join("")).events;
+const textOf = (all: Plain[], kind: string) =>
+  all
+    .filter(([type]) => type === kind)
+    .map((event) => event.at(-1))
+    .join("");
+
+describe("recorded vLLM streams", () => {
+  it("reads text with running usage", () => {
+    const { events: all, usage } = recorded("stream-continuous");
+    expect(textOf(all, "text")).toBe("The capital of France is Paris");
+    expect(all.at(-1)).toEqual(["finish", "length"]);
+    expect([usage.countedBy, usage.usage]).toEqual([
+      "engine",
+      { inputUncached: 22, cacheRead: 0, cacheWrite: 0, output: 6, reasoning: 0 },
+    ]);
+  });
+
+  it("reads usage that comes only at the end", () => {
+    const { events: all, usage } = recorded("stream-usage");
+    expect(all.at(-1)).toEqual(["finish", "stop"]);
+    expect(usage.usage).toMatchObject({ inputUncached: 22, output: 8 });
+  });
+
+  it("counts for itself where there is no usage", () => {
+    const { events: all, usage } = recorded("stream-no-usage");
+    expect(textOf(all, "text")).toBe("The capital of France is Paris.");
+    expect([usage.countedBy, usage.output]).toEqual(["gateway", 8]);
+  });
+
+  it("reads reasoning", () => {
+    const { events: all, usage } = recorded("stream-reasoning");
+    expect(textOf(all, "reasoning")).toBe("The capital of France is Paris");
+    expect(usage.usage).toMatchObject({ output: 6, reasoning: 6 });
+  });
+
+  it("reads a tool call and cached tokens", () => {
+    const { events: all, usage } = recorded("stream-tools-auto");
+    expect(all[0]).toEqual(["call", 0, "chatcmpl-tool-be526d9d4af826f0", "get_weather"]);
+    expect(JSON.parse(textOf(all, "args"))).toEqual({ city: "Paris" });
+    expect(all.at(-1)).toEqual(["finish", "tool-calls"]);
+    expect(usage.usage).toEqual({ inputUncached: 46, cacheRead: 128, cacheWrite: 0, output: 34, reasoning: 0 });
+  });
+
+  it("reads a forced call that was cut by max_tokens", () => {
+    const all = recorded("stream-tools-named").events;
+    expect(all.at(-1)).toEqual(["finish", "length"]);
+    expect(textOf(all, "args")).toMatch(/^\{/);
+  });
+
+  it("reads text and parallel calls beyond ASCII", () => {
+    const { events: all, usage } = recorded("stream-tools-parallel");
+    expect(textOf(all, "text")).toContain("Grüße 你好 👋");
+    expect(all.filter(([type]) => type === "call").map((call) => [call[1], call[3]])).toEqual([
+      [0, "get_weather"],
+      [1, "get_time"],
+    ]);
+    const argumentsOf = (index: number) =>
+      textOf(
+        all.filter((event) => event[1] === index),
+        "args",
+      );
+    expect([argumentsOf(0), argumentsOf(1)]).toEqual([`{"city": "Zürich 東京"}`, "{}"]);
+    expect(usage.usage).toMatchObject({ inputUncached: 202, cacheWrite: 0, output: 91 });
+  });
+
+  it("tells which stop sequence ended it", () => {
+    expect(recorded("stream-stop").events.at(-1)).toEqual(["finish", "stop-sequence", "keto"]);
+  });
+
+  it("ends each in exactly one finish", () => {
+    const names = readdirSync(RECORDED).filter((name) => name.endsWith(".sse"));
+    expect(names.length).toBeGreaterThan(6);
+    for (const name of names) {
+      const terminal = decode(readFileSync(new URL(name, RECORDED))).events.filter(
+        ([type]) => type === "finish" || type === "error",
+      );
+      expect(terminal).toHaveLength(1);
+    }
+  });
+});
+
+describe("text and reasoning", () => {
+  it("gives nothing for empty deltas, but takes their usage", () => {
+    const { events: all, usage } = decode(
+      sse({
+        choices: [{ index: 0, delta: { role: "assistant", content: "" } }],
+        usage: { prompt_tokens: 9, completion_tokens: 0 },
+      }) +
+        chunk({ content: null, reasoning: "", tool_calls: [] }) +
+        sse({ choices: [{ index: 0, delta: null }] }) +
+        sse({ choices: [null] }) +
+        finish("stop") +
+        DONE,
+    );
+    expect(all).toEqual([["finish", "stop"]]);
+    expect(usage.prompt).toBe(9);
+  });
+
+  it.each([
+    ["reasoning", { reasoning: "a" }, [["reasoning", "a"]]],
+    ["reasoning_content", { reasoning_content: "a" }, [["reasoning", "a"]]],
+    ["both names with the same text", { reasoning: "a", reasoning_content: "a" }, [["reasoning", "a"]]],
+    [
+      "reasoning before text",
+      { content: "b", reasoning_content: "a" },
+      [
+        ["reasoning", "a"],
+        ["text", "b"],
+      ],
+    ],
+    ["a refusal as text", { refusal: "no" }, [["text", "no"]]],
+  ])("takes %s", (_what, delta, expected) => {
+    expect(events(chunk(delta), finish("stop"), DONE)).toEqual([...expected, ["finish", "stop"]]);
+  });
+
+  it("takes only the first choice", () => {
+    const other = { index: 1, delta: { content: "other" }, finish_reason: "stop" };
+    const own = { index: 0, delta: { content: "own" } };
+    expect(events(sse({ choices: [other, own] }), sse({ choices: [other] }), finish("length"), DONE)).toEqual([
+      ["text", "own"],
+      ["finish", "length"],
+    ]);
+  });
+
+  it("keeps escaped and raw text the same", () => {
+    const text = 'é 你 👋 \u0080 \\u0041 "quoted" \u2028 \n\t\u0001';
+    const escaped = sse(
+      JSON.stringify({ choices: [{ index: 0, delta: { content: text } }] }).replace(
+        /[^ -~]/g,
+        (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+      ),
+    );
+    expect(escaped).toContain("\\u00e9");
+    expect(events(escaped, finish("stop"))[0]).toEqual(["text", text]);
+    expect(events(chunk({ content: text }), finish("stop"))[0]).toEqual(["text", text]);
+  });
+
+  it("refuses content that is not text, rather than losing it", () => {
+    expect(events(chunk({ content: [{ type: "image" }] }))).toEqual([["error", "engine_failed", expect.any(String)]]);
+  });
+});
+
+describe("the end", () => {
+  it.each([
+    ["stop", {}, ["finish", "stop"]],
+    ["length", {}, ["finish", "length"]],
+    ["content_filter", {}, ["finish", "content-filter"]],
+    ["repetition", {}, ["finish", "length"]],
+    ["tool_calls", {}, ["finish", "stop"]],
+    ["stop", { stop_reason: "END" }, ["finish", "stop-sequence", "END"]],
+    ["stop", { stop_reason: "Ende ü" }, ["finish", "stop-sequence", "Ende ü"]],
+    ["stop", { matched_stop: "END" }, ["finish", "stop-sequence", "END"]],
+    ["stop", { stop_reason: 151645 }, ["finish", "stop"]],
+    ["stop", { matched_stop: 2, stop_reason: null }, ["finish", "stop"]],
+    ["constructor", {}, ["finish", "stop"]],
+  ])("reads %s %j", (reason, more, expected) => {
+    expect(events(chunk({ content: "x" }), finish(reason, more), DONE).slice(1)).toEqual([expected]);
+  });
+
+  it("says tool-calls for calls that end in stop, as forced ones do", () => {
+    const call = calls({ index: 0, id: "a", function: { name: "f", arguments: "{}" } });
+    expect(events(call, finish("stop"), DONE).at(-1)).toEqual(["finish", "tool-calls"]);
+  });
+
+  it("keeps a reason that nobody knows for the log", () => {
+    const decoder = new ChatStreamDecoder(new UsageFold());
+    decoder.push(Buffer.from(finish("moonphase")));
+    expect(decoder.oddReason).toBe("moonphase");
+  });
+
+  it("holds the finish until the usage behind it is in", () => {
+    const usage = new UsageFold();
+    const decoder = new ChatStreamDecoder(usage);
+    expect(decoder.push(Buffer.from(finish("stop")))).toEqual([]);
+    expect(decoder.push(Buffer.from(sse({ choices: [], usage: { prompt_tokens: 5, completion_tokens: 7 } })))).toEqual(
+      [],
+    );
+    expect(decoder.push(Buffer.from(DONE)).map(plain)).toEqual([["finish", "stop"]]);
+    expect(usage.usage).toMatchObject({ inputUncached: 5, output: 7 });
+    expect([decoder.ended, decoder.push(Buffer.from(chunk({ content: "late" }))), decoder.end()]).toEqual([
+      true,
+      [],
+      [],
+    ]);
+  });
+
+  it.each([
+    ["with [DONE]", [finish("stop"), DONE], ["finish", "stop"]],
+    ["without [DONE]", [finish("stop")], ["finish", "stop"]],
+    ["with [DONE] that has no line end", [finish("stop"), "data: [DONE]"], ["finish", "stop"]],
+    ["in half of a usage chunk", [finish("stop"), `data: {"usage":{"pro`], ["finish", "stop"]],
+    ["without a finish reason", [], ["error", "engine_cut", "the engine's answer ended before it was complete"]],
+    [
+      "with [DONE] but no finish reason",
+      [DONE],
+      ["error", "engine_cut", "the engine ended its stream without a finish reason"],
+    ],
+    [
+      "in half of the finish",
+      [finish("stop").slice(0, -12)],
+      ["error", "engine_cut", "the engine's answer ended before it was complete"],
+    ],
+    ["in half of a field's name", ["da"], ["error", "engine_cut", "the engine's answer ended before it was complete"]],
+    [
+      "aborted by the engine",
+      [finish("abort")],
+      ["error", "engine_cut", `the engine broke its answer off (finish reason "abort")`],
+    ],
+  ])("that comes %s is one terminal event", (_what, parts, expected) => {
+    expect(events(chunk({ content: "x" }), ...parts)).toEqual([["text", "x"], expected]);
+  });
+
+  it("after a failed connection is a finish only if the answer was complete", () => {
+    const failed = (...parts: string[]) => {
+      const decoder = new ChatStreamDecoder(new UsageFold());
+      decoder.push(Buffer.from(parts.join("")));
+      return decoder.fail(new GatewayError("engine_timeout", "silent")).map(plain);
+    };
+    expect(failed(chunk({ content: "x" }), `data: {"cho`)).toEqual([["error", "engine_timeout", "silent"]]);
+    expect(failed(finish("stop"), `data: {"cho`)).toEqual([["finish", "stop"]]);
+  });
+});
+
+describe("errors and garbage", () => {
+  it("gives vLLM's death as one error, without what it leaks", () => {
+    const dump = {
+      error: {
+        message:
+          'EngineCore encountered an issue.\nTraceback (most recent call last):\n  File "/opt/venv/vllm/engine.py", line 3, in f\nsecret',
+        type: "InternalServerError",
+        param: null,
+        code: 500,
+      },
+    };
+    expect(events(chunk({ content: "x" }), sse(dump), DONE)).toEqual([
+      ["text", "x"],
+      ["error", "engine_failed", "the engine failed (500): EngineCore encountered an issue."],
+    ]);
+  });
+
+  it.each([
+    [
+      "SGLang's error object",
+      sse({ object: "error", message: "out of memory", code: 500 }),
+      "the engine failed (500): out of memory",
+    ],
+    [
+      "an error in words",
+      sse({ error: "model runner has stopped" }),
+      "the engine failed (500): model runner has stopped",
+    ],
+    ["an event of the name error", `event: error\n${sse({ message: "broken" })}`, "the engine failed (500): broken"],
+    [
+      "llama.cpp's error line",
+      `error: {"code":500,"message":"decode failed"}\n\n`,
+      "the engine failed (500): decode failed",
+    ],
+    [
+      "a JSON error in place of a stream",
+      `{"error":{"message":"nöt ready","code":500}}\n`,
+      "the engine failed (500): nöt ready",
+    ],
+    [
+      "HTML in place of a stream",
+      "<html><body>hello</body></html>\n",
+      "the engine answered something that is not an event stream",
+    ],
+    [
+      "plain JSON in place of a stream",
+      `{"choices":[]}\n`,
+      "the engine answered something that is not an event stream",
+    ],
+    ["an event that is not JSON", "data: {oops}\n\n", "the engine sent an event that is not a chat completion chunk"],
+    ["an event that is no object", "data: [1]\n\n", "the engine sent an event that is not a chat completion chunk"],
+    ["an event that is null", "data: null\n\n", "the engine sent an event that is not a chat completion chunk"],
+  ])("ends in one error on %s", (_what, part, message) => {
+    expect(events(part, chunk({ content: "late" }), finish("stop"), DONE)).toEqual([
+      ["error", "engine_failed", message],
+    ]);
+  });
+
+  it("maps an error in the stream by its own status", () => {
+    const tooLong = {
+      error: {
+        code: 400,
+        message: "request (9000 tokens) exceeds the available context size (8192 tokens), try increasing it",
+        type: "exceed_context_size_error",
+      },
+    };
+    expect(events(sse(tooLong))).toEqual([
+      ["error", "prompt_too_long", "prompt is too long: 9000 tokens > 8192 maximum"],
+    ]);
+    expect(events(sse({ error: { code: 503, message: "Loading model" } }))[0]?.[1]).toBe("engine_overloaded");
+  });
+
+  it("ignores comments, empty data and chunks without choices", () => {
+    expect(events(": ping\n\n", "data:\n\n", sse({}), sse({ choices: "x" }), finish("stop"), DONE)).toEqual([
+      ["finish", "stop"],
+    ]);
+  });
+
+  it("bounds an event", () => {
+    const line = `data: {"x":"${"x".repeat(9 * 1024 * 1024)}`;
+    expect(events(line)).toEqual([["error", "engine_failed", "the engine sent an event of more than 8 MB"]]);
+  });
+
+  it("takes a large event that is within the bound", () => {
+    const text = "x".repeat(5 * 1024 * 1024);
+    const all = events(chunk({ content: text }), finish("stop"), DONE);
+    expect((all[0]![1] as string).length).toBe(text.length);
+  });
+});

@@ -1,0 +1,426 @@
+import { readFileSync } from "node:fs";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ERROR_TABLE } from "../conversation/errors.ts";
+import { type EngineErrorContext, engineError, engineStreamError } from "./engine-error.ts";
+
+const context: EngineErrorContext = { model: "m" };
+const json = (value: unknown) => JSON.stringify(value);
+
+/** Code and message that a response is turned into. */
+function read(
+  status: number,
+  body: string,
+  more: Partial<EngineErrorContext> = {},
+  headers: Record<string, string> = {},
+) {
+  const error = engineError(status, headers, body, { ...context, ...more });
+  return [error.code, error.message, ...(error.retryAfter === undefined ? [] : [error.retryAfter])];
+}
+
+describe("recorded errors of vLLM 0.32", () => {
+  const recorded = JSON.parse(
+    readFileSync(new URL("./__fixtures__/vllm-0.32.0/errors.json", import.meta.url), "utf8"),
+  ) as Record<string, { status: number; body: string }>;
+
+  it.each<[string, Partial<EngineErrorContext>, string, string]>([
+    ["too-long", {}, "prompt_too_long", "prompt is too long: 8193 tokens > 8192 maximum"],
+    ["too-long", { promptTokens: 9_541 }, "prompt_too_long", "prompt is too long: 9541 tokens > 8192 maximum"],
+    [
+      "maxtok-too-big",
+      { promptTokens: 22, maxTokens: 999_999 },
+      "prompt_too_long",
+      "input length and `max_tokens` exceed context limit: 22 + 999999 > 8192, decrease input length or `max_tokens` and try again",
+    ],
+    [
+      "maxtok-too-big",
+      {},
+      "engine_refused",
+      "the engine refused the request: max_tokens=999999 cannot be greater than max_model_len=8192. Please request fewer output tokens.",
+    ],
+    ["model", {}, "model_not_found", `the engine does not serve "m"`],
+    ["404-path", {}, "engine_failed", "the engine has no chat completions endpoint (it answered 404)"],
+    ["405", {}, "engine_failed", "the engine has no chat completions endpoint (it answered 405)"],
+    [
+      "415",
+      {},
+      "engine_refused",
+      "the engine refused the request: Unsupported Media Type: Only 'application/json' is allowed",
+    ],
+    ["badjson", {}, "engine_refused", "the engine refused the request: body.24: JSON decode error"],
+    ["missing-messages", {}, "engine_refused", "the engine refused the request: body.messages: Field required"],
+    ["image", {}, "engine_refused", "the engine refused the request: test-model is not a multimodal model"],
+    ["temp", {}, "engine_refused", "the engine refused the request: temperature must be non-negative, got -3.0."],
+    [
+      "named-unknown-tool",
+      {},
+      "engine_refused",
+      "the engine refused the request: The tool specified in `tool_choice` does not match any of the specified `tools`",
+    ],
+    [
+      "after-engine-death",
+      {},
+      "engine_failed",
+      "the engine failed (500): EngineCore encountered an issue. See stack trace (above) for the root cause.",
+    ],
+    ["health-after-engine-death", {}, "engine_overloaded", "the engine is overloaded or not ready"],
+    [
+      "scale-out-disabled",
+      {},
+      "engine_failed",
+      "the engine does not accept the gateway's API key (it answered 403); whoever runs the gateway must set this engine's key in its configuration",
+    ],
+  ])("%s %j", (name, more, code, message) => {
+    const { status, body } = recorded[name]!;
+    expect(read(status, body, more)).toEqual([code, message]);
+  });
+
+  it("names the parameter", () => {
+    const { status, body } = recorded["temp"]!;
+    expect(engineError(status, {}, body, context).param).toBe("temperature");
+  });
+});
+
+describe("overflow", () => {
+  const tooLong = (prompt: number, window: number) => [
+    "prompt_too_long",
+    `prompt is too long: ${prompt} tokens > ${window} maximum`,
+  ];
+  const outputTooLong = (prompt: number, output: number, window: number) => [
+    "prompt_too_long",
+    `input length and \`max_tokens\` exceed context limit: ${prompt} + ${output} > ${window}, decrease input length or \`max_tokens\` and try again`,
+  ];
+
+  it.each<[string, number, unknown, Partial<EngineErrorContext>, string[]]>([
+    [
+      "vLLM, messages and completion",
+      400,
+      {
+        object: "error",
+        message:
+          "This model's maximum context length is 8192 tokens. However, you requested 11352 tokens (11320 in the messages, 32 in the completion). Please reduce the length of the messages or completion.",
+        code: 400,
+      },
+      {},
+      tooLong(11_320, 8_192),
+    ],
+    [
+      "vLLM, only the completion too much",
+      400,
+      {
+        object: "error",
+        message:
+          "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (1000 in the messages, 8000 in the completion). Please reduce …",
+        code: 400,
+      },
+      {},
+      outputTooLong(1_000, 8_000, 8_192),
+    ],
+    [
+      "vLLM, max_tokens too large",
+      400,
+      {
+        error: {
+          message:
+            "'max_tokens' or 'max_completion_tokens' is too large: 32000. This model's maximum context length is 8192 tokens and your request has 20 input tokens (32000 > 8192 - 20).",
+          code: 400,
+        },
+      },
+      {},
+      outputTooLong(20, 32_000, 8_192),
+    ],
+    [
+      "vLLM, passed and requested",
+      400,
+      {
+        error: {
+          message:
+            "You passed 8193 input tokens and requested 100 output tokens. However, the model's context length is only 8192 tokens, resulting in a maximum input length of 8092 tokens. Please reduce the length of the input prompt.",
+          code: 400,
+        },
+      },
+      {},
+      tooLong(8_193, 8_192),
+    ],
+    [
+      "vLLM, in characters, counted by the gateway",
+      400,
+      {
+        error: {
+          message:
+            "This model's maximum context length is 8192 tokens. However, your prompt contains 900000 characters (more than 524288 characters, which is the upper bound for 8192 input tokens). Please reduce the length of the input prompt.",
+          code: 400,
+        },
+      },
+      { promptTokens: 200_000 },
+      tooLong(200_000, 8_192),
+    ],
+    [
+      "vLLM, exceeds",
+      400,
+      { error: { message: "Input length (9000) exceeds model's maximum context length (8192).", code: 400 } },
+      {},
+      tooLong(9_000, 8_192),
+    ],
+    [
+      "vLLM, prompt length",
+      400,
+      {
+        error: {
+          message: "The decoder prompt (length 9000) is longer than the maximum model length of 8192. Make sure …",
+        },
+      },
+      {},
+      tooLong(9_000, 8_192),
+    ],
+    [
+      "SGLang",
+      400,
+      {
+        object: "error",
+        message: "The input (516368 tokens) is longer than the model's context length (262144 tokens).",
+        type: "BadRequestError",
+        code: 400,
+      },
+      {},
+      tooLong(516_368, 262_144),
+    ],
+    [
+      "SGLang, with the completion",
+      400,
+      {
+        object: "error",
+        message:
+          "Requested token count exceeds the model's maximum context length of 65536 tokens. You requested a total of 67298 tokens: 50914 tokens from the input messages and 16384 tokens for the completion. Please reduce …",
+        code: 400,
+      },
+      {},
+      outputTooLong(50_914, 16_384, 65_536),
+    ],
+    [
+      "llama.cpp",
+      400,
+      {
+        error: {
+          code: 400,
+          message: "the request exceeds the available context size, try increasing it",
+          type: "exceed_context_size_error",
+          n_prompt_tokens: 13_392,
+          n_ctx: 8_192,
+        },
+      },
+      {},
+      tooLong(13_392, 8_192),
+    ],
+    [
+      "llama.cpp in words",
+      400,
+      {
+        error: {
+          code: 400,
+          message: "request (9412 tokens) exceeds the available context size (8192 tokens), try increasing it",
+        },
+      },
+      {},
+      tooLong(9_412, 8_192),
+    ],
+    [
+      "llama.cpp while generating",
+      500,
+      { error: { code: 500, message: "Context size has been exceeded.", type: "server_error" } },
+      { contextWindow: 8_192, promptTokens: 8_000, maxTokens: 900 },
+      outputTooLong(8_000, 900, 8_192),
+    ],
+    [
+      "LM Studio",
+      400,
+      {
+        error:
+          "Trying to keep the first 15857 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens, which is not enough. Try to load the model with a larger context length, or provide a shorter input",
+      },
+      {},
+      tooLong(15_857, 4_096),
+    ],
+    [
+      "LM Studio, n_keep",
+      400,
+      {
+        error:
+          "The number of tokens to keep from the initial prompt is greater than the context length (n_keep: 13055>= n_ctx: 4096). Try to load …",
+      },
+      {},
+      tooLong(13_055, 4_096),
+    ],
+    [
+      "LM Studio, truncation",
+      400,
+      { error: "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)" },
+      {},
+      tooLong(15_028, 7_424),
+    ],
+    [
+      "Ollama",
+      400,
+      { error: "prompt too long; exceeded max context length by 100918 tokens" },
+      { contextWindow: 32_768, promptTokens: 133_686 },
+      tooLong(133_686, 32_768),
+    ],
+    [
+      "a hosted service",
+      400,
+      { error: { message: "Too many", code: "context_length_exceeded" } },
+      { contextWindow: 100, promptTokens: 150 },
+      tooLong(150, 100),
+    ],
+    [
+      "a count that the engine contradicts",
+      400,
+      { error: { message: "The input (900 tokens) is longer than the model's context length (800 tokens)." } },
+      { promptTokens: 700, maxTokens: 500 },
+      tooLong(900, 800),
+    ],
+    [
+      "a floor above the gateway's estimate",
+      400,
+      {
+        error: {
+          message:
+            "This model's maximum context length is 800 tokens. However, your prompt contains at least 801 input tokens, which",
+        },
+      },
+      { promptTokens: 700, maxTokens: 500 },
+      tooLong(801, 800),
+    ],
+  ])("of %s", (_what, status, body, more, expected) => {
+    expect(read(status, json(body), more)).toEqual(expected);
+  });
+
+  it("keeps the engine's words where the window is unknown", () => {
+    const [code, message] = read(400, json({ error: "prompt too long; exceeded max context length by 10 tokens" }));
+    expect([code, message]).toEqual([
+      "engine_refused",
+      "the engine refused the request: prompt too long; exceeded max context length by 10 tokens",
+    ]);
+  });
+
+  it("is not read into errors about load", () => {
+    expect(
+      read(429, json({ error: { message: "maximum context length of the queue" } }), { contextWindow: 10 })[0],
+    ).toBe("rate_limited");
+  });
+
+  it("is what Claude Code recognises, for any numbers", () => {
+    const size = fc.integer({ min: 1, max: 2_000_000 });
+    fc.assert(
+      fc.property(size, size, (prompt, window) => {
+        const [, message] = read(
+          400,
+          json({
+            error: {
+              message: `The input (${prompt} tokens) is longer than the model's context length (${window} tokens).`,
+            },
+          }),
+        );
+        const match = /^prompt is too long: (\d+) tokens > (\d+) maximum$/.exec(message as string);
+        expect(Number(match?.[1])).toBeGreaterThan(Number(match?.[2]));
+        expect(Number(match?.[2])).toBe(window);
+      }),
+    );
+  });
+});
+
+describe("other engines, proxies and statuses", () => {
+  it.each<[string, number, string, unknown[]]>([
+    [
+      "Ollama without the model",
+      404,
+      json({ error: { message: 'model "m" not found, try pulling it first', type: "api_error" } }),
+      ["model_not_found", `the engine does not serve "m"`],
+    ],
+    [
+      "LM Studio without a model",
+      400,
+      json({ error: { message: "No models loaded. Please load a model in the developer page", code: null } }),
+      ["model_not_found", `the engine does not serve "m"`],
+    ],
+    [
+      "a model by code",
+      400,
+      json({ error: { message: "x", code: "model_not_found" } }),
+      ["model_not_found", `the engine does not serve "m"`],
+    ],
+    [
+      "llama.cpp loading",
+      503,
+      json({ error: { code: 503, message: "Loading model", type: "unavailable_error" } }),
+      ["engine_overloaded", "the engine is overloaded or not ready: Loading model"],
+    ],
+    [
+      "a missing key",
+      401,
+      json({ error: { message: "Invalid API Key", code: 401 } }),
+      ["engine_failed", expect.stringContaining("API key")],
+    ],
+    ["a slow upload", 408, "", ["engine_overloaded", "the engine is overloaded or not ready"]],
+    ["a busy engine", 429, "busy", ["rate_limited", "the engine asks to wait: busy"]],
+    [
+      "nginx's size limit",
+      413,
+      "<html><head><title>413 Request Entity Too Large</title></head></html>",
+      ["body_too_large", expect.any(String)],
+    ],
+    [
+      "a proxy without an engine",
+      502,
+      "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx</body></html>",
+      ["engine_failed", "the engine failed (502): 502 Bad Gateway"],
+    ],
+    ["plain text", 500, "Internal Server Error", ["engine_failed", "the engine failed (500): Internal Server Error"]],
+    ["nothing at all", 500, "", ["engine_failed", "the engine failed (500)"]],
+    ["broken JSON", 400, `{"error":`, ["engine_refused", `the engine refused the request: {"error":`]],
+    ["FastAPI's detail", 422, json({ detail: "no" }), ["engine_refused", "the engine refused the request: no"]],
+    ["a redirect", 302, "", ["engine_failed", "the engine answered with status 302, which is no answer to a chat"]],
+  ])("of %s", (_what, status, body, expected) => {
+    expect(read(status, body)).toEqual(expected);
+  });
+
+  it.each<[string | undefined, number | undefined]>([
+    ["7", 7],
+    ["0", 1],
+    ["2.5", 3],
+    ["999999", 3_600],
+    ["Wed, 21 Oct 2015 07:28:00 GMT", 1],
+    [new Date(Date.now() + 86_400_000).toUTCString(), 3_600],
+    ["soon", undefined],
+    [undefined, undefined],
+  ])("keeps retry-after %s as %s", (header, expected) => {
+    for (const status of [429, 503])
+      expect(engineError(status, { "retry-after": header }, "", context).retryAfter).toBe(expected);
+  });
+
+  it("never tells a client that its own key is wrong, whatever the engine says", () => {
+    const status = fc.integer({ min: 300, max: 599 });
+    const body = fc.oneof(
+      fc.string(),
+      fc.jsonValue().map(json),
+      fc.jsonValue().map((error) => json({ error })),
+      fc.string().map((message) => json({ error: { message } })),
+    );
+    fc.assert(
+      fc.property(status, body, (anyStatus, anyBody) => {
+        const error = engineError(anyStatus, {}, anyBody, context);
+        expect(ERROR_TABLE[error.code].status).not.toBe(401);
+        expect(ERROR_TABLE[error.code].status).not.toBe(403);
+        expect(error.message.length).toBeLessThan(600);
+      }),
+    );
+  });
+
+  it("reads any value out of a stream", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(engineStreamError(value, context).message).not.toBe("");
+      }),
+    );
+  });
+});
