@@ -1,6 +1,5 @@
 /** Knows how the key ring asks the store: many keys in one statement, and when they were last used. */
-import { CompiledQuery } from "kysely";
-import type { Store } from "../db/open-store.ts";
+import type { Statement, Store } from "../db/open-store.ts";
 
 /** Who a request is from: the tenant that pays, and the virtual key that it came with. `tenant` and `key` are names. */
 export type Principal = {
@@ -29,25 +28,31 @@ type Row = {
   expires_at: Date | null;
 };
 
-const FIND = `
+const FIND: Statement = {
+  name: "find-keys",
+  text: `
   SELECT encode(k.hmac, 'hex') AS hash, k.id AS key_id, k.name AS key, k.expires_at, t.id AS tenant_id, t.name AS tenant
   FROM virtual_key k JOIN tenant t ON t.id = k.tenant_id
   WHERE k.hmac = ANY (SELECT decode(h, 'hex') FROM unnest($1::text[]) h)
-    AND k.revoked_at IS NULL AND t.archived_at IS NULL`;
+    AND k.revoked_at IS NULL AND t.archived_at IS NULL`,
+};
 
-const TOUCH = `
-  UPDATE virtual_key SET last_used_at = greatest(last_used_at, $2::timestamptz) WHERE id = ANY ($1::text[])`;
+const TOUCH: Statement = {
+  name: "touch-keys",
+  text: `
+  UPDATE virtual_key SET last_used_at = greatest(last_used_at, $2::timestamptz) WHERE id = ANY ($1::text[])`,
+};
 
 export function createKeyStore(store: Store): KeyStore {
   return {
     async find(hashes) {
       const hex = hashes.map((hash) => hash.toString("hex"));
-      const { rows } = await store.db.executeQuery<Row>(CompiledQuery.raw(FIND, [hex]));
+      const rows = await store.run<Row>(FIND, [hex]);
       const found = new Map(rows.map((row) => [row.hash, toStoredKey(row)]));
       return hex.map((hash) => found.get(hash));
     },
     async touch(keyIds, at) {
-      await store.db.executeQuery(CompiledQuery.raw(TOUCH, [keyIds, at.toISOString()]));
+      await store.run(TOUCH, [keyIds, at.toISOString()]);
     },
   };
 }

@@ -1,71 +1,27 @@
 /**
- * Runs PGlite in a worker thread: one message a statement, answered in order. On the main thread a statement would stop the
- * event loop for as long as it runs (up to 240 ms was measured).
+ * Runs PGlite in a worker thread, as a Postgres server with one connection: wire protocol in, wire protocol out. On the main
+ * thread a statement would stop the event loop for as long as it runs (up to 240 ms was measured).
  */
-import { PGlite, type Results, types } from "@electric-sql/pglite";
+import { PGlite } from "@electric-sql/pglite";
 import { parentPort, workerData } from "node:worker_threads";
-import {
-  OPENED,
-  type PgliteFailure,
-  type PgliteReply,
-  type PgliteRequest,
-  type PgliteWorkerData,
-} from "./pglite-messages.ts";
-import { parseInt8 } from "./type-parsers.ts";
+import { GREETING, requestReader } from "./wire-frames.ts";
+
+export type PgliteWorkerData = { directory: string };
 
 if (parentPort === null) throw new Error("pglite-worker.ts only runs as a worker thread");
 const port = parentPort;
 const { directory } = workerData as PgliteWorkerData;
 
-function reply(message: PgliteReply): void {
-  port.postMessage(message);
-}
+const database = new PGlite(directory);
+// Whatever fails here or below ends the worker, and with it the connection: its client opens another.
+await database.waitReady;
 
-/** Passes on what tells errors apart. Never `detail` or `params`: they hold the row's values. */
-function toFailure(error: unknown): PgliteFailure {
-  const { message, code, constraint, table } = error as Record<string, unknown>;
-  return {
-    message: typeof message === "string" ? message : String(error),
-    fatal: typeof code !== "string",
-    ...(typeof code === "string" && { code }),
-    ...(typeof constraint === "string" && { constraint }),
-    ...(typeof table === "string" && { table }),
-  };
-}
-
-function send(id: number, results: Results[]): void {
-  const last = results.at(-1);
-  const affected = last?.affectedRows ?? 0;
-  reply({ id, rows: last?.rows ?? [], affected, command: last?.command ?? "" });
-}
-
-async function answer(database: PGlite, request: PgliteRequest): Promise<void> {
-  try {
-    if ("close" in request) {
-      await database.close();
-      send(request.id, []);
-      port.close();
-    } else if (request.params.length === 0) {
-      send(request.id, await database.exec(request.sql));
-    } else {
-      send(request.id, [await database.query(request.sql, [...request.params])]);
-    }
-  } catch (error) {
-    const failure = toFailure(error);
-    reply({ id: request.id, failure });
-    // Not an answer of Postgres but a fault of the engine under it: nothing that it says later can be trusted.
-    if (failure.fatal) port.close();
+const read = requestReader();
+port.on("message", (bytes: Uint8Array) => {
+  for (const request of read(bytes)) {
+    if (request.kind === "startup") port.postMessage(GREETING);
+    // An error that Postgres answers with is in the bytes; one that is thrown is a fault of the engine under it.
+    else if (request.kind === "statement") port.postMessage(database.execProtocolRawSync(request.bytes));
+    else void database.close().then(() => port.close());
   }
-}
-
-async function serve(): Promise<void> {
-  const database = new PGlite(directory, { parsers: { [types.INT8]: parseInt8 } });
-  await database.waitReady;
-  port.on("message", (request: PgliteRequest) => void answer(database, request));
-  send(OPENED, []);
-}
-
-await serve().catch((error: unknown) => {
-  reply({ id: OPENED, failure: { ...toFailure(error), fatal: true } });
-  port.close();
 });

@@ -53,6 +53,7 @@ export type UsageEventTable = {
   first_token_ms: number | null;
   duration_ms: number;
   repeat_of: string | null;
+  prefix_break: string | null;
   recorded_at: DefaultTime;
 };
 

@@ -1,6 +1,5 @@
-/** Knows the statement that writes many usage rows at once: an array a column, so that its text and plan never change. */
-import { CompiledQuery } from "kysely";
-import type { Store } from "../db/open-store.ts";
+/** Knows the statement that writes usage rows: an array a column for many, so that its text and plan never change. */
+import type { Statement, Store } from "../db/open-store.ts";
 import type { UsageRow } from "./usage-row.ts";
 
 /** Longest text that a client or engine may put into a row; what is longer is cut. */
@@ -42,20 +41,39 @@ const COLUMNS: readonly Column[] = [
   { name: "first_token_ms", type: "integer", value: (row) => wholeOrNull(row.firstTokenMs) },
   { name: "duration_ms", type: "integer", value: (row) => Math.round(row.durationMs) },
   { name: "repeat_of", type: "text", value: (row) => row.repeatOf },
+  { name: "prefix_break", type: "text", value: (row) => textOrNull(row.prefixBreak) },
 ];
 
 function wholeOrNull(value: number | null): number | null {
   return value === null ? null : Math.round(value);
 }
 
-const NAMES = COLUMNS.map((column) => column.name).join(", ");
-const ARRAYS = COLUMNS.map((column, index) => `$${index + 1}::${column.type}[]`).join(", ");
-
+const INTO = `INSERT INTO usage_event (${COLUMNS.map(({ name }) => name).join(", ")})`;
 /** A row that is there already stays as it is: writing a batch again after a lost answer changes nothing. */
-const INSERT = `INSERT INTO usage_event (${NAMES}) SELECT * FROM unnest(${ARRAYS}) ON CONFLICT (request_id) DO NOTHING`;
+const ONCE = "ON CONFLICT (request_id) DO NOTHING";
+
+function parameters(suffix: string): string {
+  return COLUMNS.map(({ type }, index) => `$${index + 1}::${type}${suffix}`).join(", ");
+}
+
+const INSERT_MANY: Statement = {
+  name: "insert-usage",
+  text: `${INTO} SELECT * FROM unnest(${parameters("[]")}) ${ONCE}`,
+};
+/** Half the work for the database, where requests come one at a time. */
+const INSERT_ONE: Statement = { name: "insert-usage-row", text: `${INTO} VALUES (${parameters("")}) ${ONCE}` };
 
 /** Writes all of the rows or, when it rejects, none. Rows with the same request id count once, the first. */
 export async function insertUsage(store: Store, rows: readonly UsageRow[]): Promise<void> {
-  const arrays = COLUMNS.map(({ value }) => rows.map(value));
-  await store.db.executeQuery(CompiledQuery.raw(INSERT, arrays));
+  const [only] = rows;
+  if (rows.length === 1 && only !== undefined)
+    await store.run(
+      INSERT_ONE,
+      COLUMNS.map(({ value }) => value(only)),
+    );
+  else
+    await store.run(
+      INSERT_MANY,
+      COLUMNS.map(({ value }) => rows.map(value)),
+    );
 }

@@ -37,4 +37,6 @@ export type UsageRow = {
   durationMs: number;
   /** Request id of an earlier request that this one repeats word for word: a client sends it all again after a broken stream. */
   repeatOf: string | null;
+  /** Where and why the prompt did not begin with the session's last one, as in `message 12 (tool): message-edited`. */
+  prefixBreak: string | null;
 };

@@ -54,6 +54,7 @@ CREATE TABLE usage_event (
   first_token_ms  integer CHECK (first_token_ms >= 0),
   duration_ms     integer NOT NULL CHECK (duration_ms >= 0),
   repeat_of       text CHECK (repeat_of <> request_id),
+  prefix_break    text,
   recorded_at     timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX usage_event_time ON usage_event (started_at, request_id);

@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { StoreError, isDataError, isStoreAway } from "./store-error.ts";
+
+function withCode(code: string): Error {
+  return Object.assign(new Error("x"), { code });
+}
+
+describe("isStoreAway", () => {
+  it.each([
+    ...[
+      "ECONNREFUSED",
+      "ECONNRESET",
+      "ENOTFOUND",
+      "57P01",
+      "57P03",
+      "57014",
+      "08006",
+      "53300",
+      "53100",
+      "58030",
+      "25006",
+    ].map((code) => withCode(code)),
+    new Error("Connection terminated unexpectedly"),
+    new Error("timeout exceeded when trying to connect"),
+    new Error("Query read timeout"),
+    new AggregateError([withCode("ECONNREFUSED"), withCode("ECONNREFUSED")]),
+    new StoreError("unavailable", "x"),
+  ])("is true of %s", (error) => {
+    expect(isStoreAway(error)).toBe(true);
+  });
+
+  it.each([withCode("23505"), withCode("42601"), new Error("x"), new StoreError("locked", "x"), "x", undefined])(
+    "is false of %s",
+    (error) => {
+      expect(isStoreAway(error)).toBe(false);
+    },
+  );
+});
+
+describe("isDataError", () => {
+  it("is true of what one row did", () => {
+    expect(["22P02", "22003", "23514", "23505"].map((code) => isDataError(withCode(code)))).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
+  });
+  it("is false of everything else", () => {
+    expect([isDataError(withCode("42601")), isDataError(withCode("ECONNRESET")), isDataError(undefined)]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
+});

@@ -1,0 +1,28 @@
+/**
+ * A process of its own around the built store, for tests that kill it. Usage: store-child.ts DATA_DIR write|hold|crash-worker.
+ * `write` records usage rows 8 at a time and prints each id once it is durable; `hold` opens and waits.
+ */
+import type * as OpenStore from "../../src/db/open-store.ts";
+import type * as UsageWriter from "../../src/ledger/usage-writer.ts";
+import { usageRow } from "./usage-row.ts";
+
+const dist = new URL("../../dist/", import.meta.url);
+const { openStore } = (await import(new URL("db/open-store.js", dist).href)) as typeof OpenStore;
+const { createUsageWriter } = (await import(new URL("ledger/usage-writer.js", dist).href)) as typeof UsageWriter;
+
+const [dataDir = "", task] = process.argv.slice(2);
+const store = await openStore({ dataDir });
+process.stdout.write("open\n");
+
+if (task === "write") {
+  const writer = createUsageWriter(store);
+  let last = 0;
+  const lane = async (): Promise<never> => {
+    for (;;) {
+      const requestId = `req_${process.pid}_${++last}`;
+      await writer.record(usageRow({ requestId }));
+      process.stdout.write(`${requestId}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, lane));
+}
