@@ -20,6 +20,7 @@ import { SilenceWatch } from "../gateway/silence-watch.ts";
 import { createUsageWriter } from "../ledger/usage-writer.ts";
 import { EnginePool, type EngineAddress } from "../routing/engine-pool.ts";
 import { ModelRegistry } from "../routing/model-registry.ts";
+import { createPrefixGuard } from "../routing/prefix-guard/prefix-guard.ts";
 import { createGatewayServer } from "../server.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
@@ -77,7 +78,11 @@ export async function runGateway({
     closers.push(() => usage.close(config.timeouts.drain_ms));
     const upstream = createUpstream({ connectMs: config.timeouts.connect_ms });
     closers.push(() => upstream.close());
-    const models = new ModelRegistry<EngineInfo>({ families: config.families, aliases: config.aliases, models: config.models });
+    const models = new ModelRegistry<EngineInfo>({
+      families: config.families,
+      aliases: config.aliases,
+      models: config.models,
+    });
     const pool = new EnginePool({
       engines,
       probe: (address) => probeEngine(upstream, address),
@@ -110,6 +115,7 @@ export async function runGateway({
       usage,
       silence: new SilenceWatch(config.timeouts.ping_ms),
       repeats: new Repeats(),
+      prefixGuard: createPrefixGuard(),
       observer: createObserver(log, metrics),
       signReasoning: signer.sign,
       inFlight: 0,

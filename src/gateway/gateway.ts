@@ -7,6 +7,7 @@ import type { EngineTimeouts, Upstream } from "../engine/upstream.ts";
 import type { UsageWriter } from "../ledger/usage-writer.ts";
 import type { EnginePool } from "../routing/engine-pool.ts";
 import type { ModelRegistry } from "../routing/model-registry.ts";
+import type { PrefixGuard } from "../routing/prefix-guard/prefix-guard.ts";
 import type { Observer } from "./observer.ts";
 import type { Repeats } from "./repeats.ts";
 import type { SilenceWatch } from "./silence-watch.ts";
@@ -21,6 +22,7 @@ export type Gateway = {
   readonly usage: UsageWriter;
   readonly silence: SilenceWatch;
   readonly repeats: Repeats;
+  readonly prefixGuard: PrefixGuard;
   readonly observer: Observer;
   /** Signs reasoning on its way out. */
   readonly signReasoning: (text: ByteText) => string;

@@ -19,6 +19,7 @@ import { collectingSink, sendError, streamingSink } from "./answer-sink.ts";
 import { chatTarget } from "./chat-target.ts";
 import { Exchange } from "./exchange.ts";
 import type { Gateway } from "./gateway.ts";
+import { watchPrefix } from "./prefix-break.ts";
 import { fitPrompt } from "./prompt-fit.ts";
 import { readBody } from "./read-body.ts";
 import { Reply } from "./reply.ts";
@@ -43,15 +44,20 @@ export async function handleChat(
     const decoded = codec.decode(await readBody(req, gateway.config.limits.body_bytes), req.headers);
     const request = await prepareDocuments(decoded);
     const model = resolveModel(gateway, request.model);
-    const affinity =
-      request.identity.session === undefined ? undefined : `${principal.tenantId}/${request.identity.session}`;
+    const { session, agent } = request.identity;
+    const affinity = session === undefined ? undefined : `${principal.tenantId}/${session}`;
     const replicas = replicaOrder(model.replicas, affinity);
     const replica = replicas[0];
     if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
     const target = chatTarget(gateway.config, model.id, replica.info);
     const prompt = encodePrompt(request, target);
+    const prefixBreak = watchPrefix(
+      gateway.prefixGuard,
+      { tenant: principal.tenantId, session, agent, model: model.id },
+      prompt,
+    );
     const fit = await fitPrompt(gateway, request, model, replica, target, prompt);
-    const owner = `${principal.keyId}/${request.identity.session ?? ""}/${request.identity.agent ?? ""}`;
+    const owner = `${principal.keyId}/${session ?? ""}/${agent ?? ""}`;
     const repeatOf = gateway.repeats.take(owner, prompt);
 
     const usage = new UsageFold();
@@ -78,8 +84,8 @@ export async function handleChat(
         requestedModel: request.model,
         wire: codec.name,
         streamed: request.stream,
-        session: request.identity.session ?? null,
-        agent: request.identity.agent ?? null,
+        session: session ?? null,
+        agent: agent ?? null,
         usage: usage.usage,
         countedBy: usage.countedBy,
         outcome,
@@ -90,6 +96,7 @@ export async function handleChat(
         firstTokenMs,
         durationMs: Math.round(performance.now() - startedMs),
         repeatOf: repeatOf ?? null,
+        prefixBreak: prefixBreak?.text ?? null,
       };
       gateway.observer.settled(row, principal, error);
       return gateway.usage.record(row).catch((thrown: unknown) => gateway.observer.recordFailed(requestId, thrown));
@@ -143,6 +150,7 @@ export async function handleChat(
     };
     if (reply.ended) return;
     gateway.inFlight++;
+    if (prefixBreak !== undefined) gateway.observer.prefixBroken(model.id, prefixBreak.cause);
     if (request.ignored.length > 0) gateway.observer.ignored(codec.name, request.ignored);
     exchange.start();
   } catch (thrown) {

@@ -14,6 +14,8 @@ export type Observer = {
   recordFailed(requestId: string, error: unknown): void;
   /** An attempt on an engine failed; the client may have seen nothing of it. */
   attemptFailed(requestId: string, engine: string, error: GatewayError): void;
+  /** A session's prompt did not begin with its last one; `cause` is one of the prefix guard's. */
+  prefixBroken(model: string, cause: string): void;
   /** What was accepted without effect, as `where:name`. */
   ignored(wire: string, ignored: readonly string[]): void;
 };
@@ -43,6 +45,7 @@ export function createObserver(log: Logger, metrics: Metrics): Observer {
       metrics.attemptFailed(engine, error.code);
       log.debug({ requestId, engine, code: error.code }, "an attempt failed");
     },
+    prefixBroken: (model, cause) => metrics.prefixBroken(model, cause),
     ignored: (wire, entries) => metrics.ignored(wire, entries),
   };
 }

@@ -48,6 +48,7 @@ function requestFields(entry: RequestLog): object {
     first_token_ms: entry.firstTokenMs,
     duration_ms: entry.durationMs,
     repeat_of: entry.repeatOf,
+    prefix_break: entry.prefixBreak,
   };
 }
 

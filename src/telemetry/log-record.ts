@@ -30,6 +30,7 @@ export type RequestLog = {
   firstTokenMs: number | null;
   durationMs: number;
   repeatOf: string | null;
+  prefixBreak: string | null;
 };
 
 /** Anything else that happens: flat, with the request's id where there is one. */

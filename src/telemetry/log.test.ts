@@ -25,6 +25,7 @@ const ENTRY: RequestLog = {
   firstTokenMs: 310,
   durationMs: 4_200,
   repeatOf: null,
+  prefixBreak: null,
 };
 
 function logged(options: Pick<LoggerOptions, "level" | "format">, use: (log: ReturnType<typeof createLogger>) => void) {
@@ -65,6 +66,7 @@ describe("JSON", () => {
         first_token_ms: 310,
         duration_ms: 4_200,
         repeat_of: null,
+        prefix_break: null,
       },
     ]);
   });

@@ -30,6 +30,8 @@ export type Metrics = {
   ignored(wire: string, entries: readonly string[]): void;
   /** A tool call of a model that had to be mended; `kind` says how. */
   repaired(model: string, kind: string): void;
+  /** A session's prompt did not begin with its last one, so that the engine computes it again from there. */
+  prefixBroken(model: string, cause: string): void;
   attemptFailed(engine: string, code: string): void;
   engineUp(engine: string, up: boolean): void;
   /** A usage row could not be made durable in time. */
@@ -101,6 +103,12 @@ export function createMetrics(): Metrics {
     labelNames: ["engine", "code"],
     registers,
   });
+  const prefixBreaks = new Counter({
+    name: "evener_prefix_breaks_total",
+    help: "Prompts that did not begin with their session's last one, by cause.",
+    labelNames: ["model", "cause"],
+    registers,
+  });
   const up = new Gauge({
     name: "evener_engine_up",
     help: "1 while the engine answers, else 0.",
@@ -138,6 +146,7 @@ export function createMetrics(): Metrics {
     },
     repaired: (model, kind) => repairs.inc({ model, kind }),
     attemptFailed: (engine, code) => failures.inc({ engine, code }),
+    prefixBroken: (model, cause) => prefixBreaks.inc({ model, cause }),
     engineUp: (engine, isUp) => up.set({ engine }, isUp ? 1 : 0),
     rowLost: () => lost.inc(),
     watchInFlight(read) {

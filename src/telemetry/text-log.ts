@@ -44,6 +44,7 @@ function requestLine(entry: RequestLog): string {
     entry.requestId,
   ];
   if (entry.repeatOf !== null) columns.push(`repeats ${entry.repeatOf}`);
+  if (entry.prefixBreak !== null) columns.push(`prefix broke at ${entry.prefixBreak}`);
   return columns.join("  ");
 }
 
