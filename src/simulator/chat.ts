@@ -11,12 +11,18 @@ import { type Answering, applyFault } from "./faults.ts";
 import { type Exchange, openStream, send } from "./http.ts";
 import type { Live } from "./live.ts";
 import { observe } from "./metrics.ts";
-import { blockHashes } from "./prefix-cache.ts";
-import { checkOutputLimit, countedPrompt, outputLimit, type Prompt, readPrompt } from "./prompt.ts";
+import {
+  answeredHashes,
+  checkOutputLimit,
+  countedPrompt,
+  outputLimit,
+  type Prompt,
+  promptHash,
+  readPrompt,
+} from "./prompt.ts";
 import { badRequest, ENGINE_DEAD_BODY, engineDead, modelNotFound } from "./refusal.ts";
 import { scriptRequest } from "./script-runner.ts";
 import type { Fault, Turn } from "./script.ts";
-import { tokenize } from "./tokenizer.ts";
 
 /** Answers, or throws a Refusal before anything was answered. Sets the record's outcome. */
 export async function answerChat(
@@ -132,7 +138,10 @@ export async function answerChat(
     record.phase = "done";
     if (plan.finish === "length") metrics.success.length++;
     else metrics.success.stop++;
-    if (options.prefixCaching) cacheAnswer(engine, prompt, plan, body.cacheSalt);
+    // What was generated is cached too, so that the conversation's next prompt finds it.
+    if (options.prefixCaching && prompt.text !== "") {
+      engine.cache.add(answeredHashes(prompt, plan.written, options.blockSize));
+    }
     observe(metrics.requestTime, (performance.now() - arrived) / 1000);
   } finally {
     scheduler.release();
@@ -169,8 +178,7 @@ function checkToolParser({ toolChoice }: ChatBody, hasParser: boolean): void {
 }
 
 function decideTurn(engine: Engine, { req }: Exchange, body: ChatBody, model: string, prompt: Prompt): Turn {
-  const conversation = blockHashes(prompt.tokens, prompt.tokens.length, "")[0] ?? 0;
-  const attempt = engine.script.attempt(conversation);
+  const attempt = engine.script.attempt(promptHash(prompt, engine.options.blockSize));
   return engine.script.answer(scriptRequest(body, req.headers, model, attempt)) ?? defaultAnswer(body);
 }
 
@@ -187,11 +195,4 @@ function planTurn(engine: Engine, body: ChatBody, turn: Turn, maxTokens: number)
     forcedCall: typeof toolChoice === "object" ? "named" : toolChoice === "required" ? "required" : "none",
     nextId: () => engine.nextId(16),
   });
-}
-
-/** What was generated is cached too, so that the next prompt of the conversation finds it. */
-function cacheAnswer(engine: Engine, prompt: Prompt, plan: Plan, salt: string): void {
-  if (prompt.text === "") return;
-  const whole = tokenize(prompt.text + plan.written);
-  engine.cache.add(blockHashes(whole, engine.options.blockSize, salt));
 }

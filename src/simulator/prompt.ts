@@ -2,14 +2,23 @@
 import type { ChatBody } from "./chat-body.ts";
 import { renderPrompt } from "./chat-template.ts";
 import type { EngineOptions } from "./options.ts";
-import { blockHashes } from "./prefix-cache.ts";
+import { blockHashes, hashTokens, saltHash } from "./prefix-cache.ts";
 import { badRequest } from "./refusal.ts";
 import { type Tokens, tokenize } from "./tokenizer.ts";
 
 /** As vLLM does, a text that cannot possibly fit is refused before it is tokenized. */
 const MAX_CHARACTERS_A_TOKEN = 16;
 
-export type Prompt = { text: string; tokens: Tokens; hashes: number[]; length: number };
+export type Prompt = {
+  text: string;
+  tokens: Tokens;
+  /** One a full block. */
+  hashes: number[];
+  /** Stands before the first block. */
+  salt: number;
+  /** Tokens. */
+  length: number;
+};
 
 /** Throws vLLM's refusal of a prompt that is longer than the window. */
 export function readPrompt(body: ChatBody, model: string, options: EngineOptions): Prompt {
@@ -28,7 +37,8 @@ export function readPrompt(body: ChatBody, model: string, options: EngineOptions
     const excess = `at least ${window + 1} input tokens, which exceeds this limit even without any output tokens`;
     throw badRequest(`${limit} ${excess}. ${advice}`, "input_tokens", window + 1);
   }
-  return { text, tokens, hashes: blockHashes(tokens, options.blockSize, body.cacheSalt), length: tokens.length };
+  const salt = saltHash(body.cacheSalt);
+  return { text, tokens, hashes: blockHashes(tokens, options.blockSize, salt), salt, length: tokens.length };
 }
 
 export function promptText(body: ChatBody, model: string, options: EngineOptions): string {
@@ -44,7 +54,27 @@ export function promptText(body: ChatBody, model: string, options: EngineOptions
 
 /** A prompt of which only the length is known; it is in no cache. */
 export function countedPrompt(length: number): Prompt {
-  return { text: "", tokens: new Float64Array(0), hashes: [], length };
+  return { text: "", tokens: new Float64Array(0), hashes: [], salt: 0, length };
+}
+
+/** One number for the whole prompt: the same prompt has the same. */
+export function promptHash({ tokens, hashes, salt }: Prompt, blockSize: number): number {
+  return hashTokens(tokens, hashes.length * blockSize, tokens.length, hashes.at(-1) ?? salt);
+}
+
+/** The block hashes of a prompt with the answer that was generated to it. */
+export function answeredHashes({ text, tokens, hashes, salt }: Prompt, written: string, blockSize: number): number[] {
+  // Where the answer begins, its first token may join the prompt's last: cut from the last marker on anew.
+  const begin = "<|im_start|>";
+  const kept = tokens.lastIndexOf(tokenize(begin)[0]!);
+  const tail = tokenize(text.slice(text.lastIndexOf(begin)) + written);
+  const blocks = Math.floor(kept / blockSize);
+  const open = blocks * blockSize;
+  const fresh = new Float64Array(kept - open + tail.length);
+  fresh.set(tokens.subarray(open, kept));
+  fresh.set(tail, kept - open);
+  const known = hashes.slice(0, blocks);
+  return [...known, ...blockHashes(fresh, blockSize, known.at(-1) ?? salt)];
 }
 
 /** What may be generated at most: what was asked for, and what the window leaves. Throws where that is nothing. */
