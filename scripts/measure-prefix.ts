@@ -1,11 +1,12 @@
 /**
  * Measures what an engine's prefix cache reuses of recorded sessions, request by request.
  *
- *   node scripts/measure-prefix.ts --engine http://127.0.0.1:8000 --model NAME [--direct] [--markdown] [--profile JSON] DIR...
+ *   node scripts/measure-prefix.ts --engine http://127.0.0.1:8000 --model NAME [--direct] [--shared] [--markdown] [--profile JSON] DIR...
  *
  * Each DIR holds one session: JSON files in the order of their names, each `{ "headers": {…}, "body": {…} }` of a request
  * to `/v1/messages`. They are sent as the gateway would send them; with --direct to the engine's own `/v1/messages`.
  * The figure: cached tokens of a request, of the prompt tokens of the request before it (same agent and model).
+ * With --shared the sessions share one cache, and a session's first request is compared with its own prompt.
  * The engine must report cached tokens (vLLM: --enable-prompt-tokens-details). Every run has a cache of its own.
  */
 import { randomUUID } from "node:crypto";
@@ -26,13 +27,16 @@ const { values: options, positionals: directories } = parseArgs({
     engine: { type: "string" },
     model: { type: "string" },
     direct: { type: "boolean", default: false },
+    shared: { type: "boolean", default: false },
     markdown: { type: "boolean", default: false },
     profile: { type: "string", default: "{}" },
   },
 });
 const { engine, model } = options;
 if (engine === undefined || model === undefined || directories.length === 0) {
-  console.error("usage: measure-prefix.ts --engine URL --model NAME [--direct] [--markdown] [--profile JSON] DIR...");
+  console.error(
+    "usage: measure-prefix.ts --engine URL --model NAME [--direct] [--shared] [--markdown] [--profile JSON] DIR...",
+  );
   process.exit(2);
 }
 const profile: PromptProfile = { ...defaultPromptProfile, ...(JSON.parse(options.profile) as Partial<PromptProfile>) };
@@ -77,17 +81,19 @@ async function direct({ body }: Recorded, salt: string): Promise<Counted> {
   return { prompt: counts.input_tokens + cached + (counts.cache_creation_input_tokens ?? 0), cached };
 }
 
+const SALT = randomUUID();
+
 async function measure(directory: string): Promise<Row[]> {
   const rows: Row[] = [];
   const before = new Map<string, number>();
-  const salt = randomUUID();
+  const salt = options.shared ? SALT : randomUUID();
   for (const file of readdirSync(directory)
     .filter((name) => name.endsWith(".json"))
     .sort()) {
     const recorded = JSON.parse(readFileSync(join(directory, file), "utf8")) as Recorded;
     const line = `${recorded.headers["x-claude-code-agent-id"] ?? ""} ${recorded.body.model}`;
     const counted = await (options.direct ? direct : throughGateway)(recorded, salt);
-    const last = before.get(line);
+    const last = before.get(line) ?? (options.shared ? counted.prompt : undefined);
     rows.push({
       session: basename(directory),
       request: basename(file, ".json"),

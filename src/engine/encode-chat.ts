@@ -35,7 +35,10 @@ const TEMPLATE_FIELDS = [
   "media_io_kwargs",
 ];
 
-/** What `encodeChat` writes itself, or the gateway depends on: a client's extensions never replace it. */
+/**
+ * What `encodeChat` writes itself, or the gateway depends on: a client's extensions never replace it. `seed` is not among
+ * them, because one of 64 bits comes as an extension, digit for digit.
+ */
 const OWN_FIELDS = new Set([
   "model",
   "messages",
@@ -48,7 +51,6 @@ const OWN_FIELDS = new Set([
   "top_p",
   "top_k",
   "min_p",
-  "seed",
   "frequency_penalty",
   "presence_penalty",
   "stop",

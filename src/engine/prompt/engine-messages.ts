@@ -2,33 +2,26 @@
  * Renders a conversation as the messages of a chat-completions request, so that the request for turn N+1 begins with
  * the messages of the request for turn N. docs/prefix-caching.md has the rules and what each is worth.
  */
-import type { ChatRequest } from "../../conversation/request.ts";
+import type { ChatRequest, Message, UserPart } from "../../conversation/request.ts";
 import { assistantMessage, isEmpty, mergeAssistant } from "./assistant-message.ts";
 import { type EngineMessage, type EngineToolCall, joinTexts } from "./engine-message.ts";
+import { asReminder } from "./late-system.ts";
 import { lateTools } from "./late-tools.ts";
 import type { PromptProfile } from "./prompt-profile.ts";
 import { unavailableServerTools, unavailableText } from "./server-tools.ts";
+import { splitHead } from "./shared-heads.ts";
 import { renderTurn, type TurnMessage } from "./user-turn.ts";
 
 export function engineMessages(request: ChatRequest, profile: PromptProfile): EngineMessage[] {
-  const { messages } = request;
   const out: EngineMessage[] = [];
-  let index = 0;
-  let head = "";
-  for (const part of request.system) head = joinTexts(head, part.text);
-  // System messages before all others are the head too, whichever way the client wrote them.
-  for (let message = messages[0]; message?.role === "system"; message = messages[++index]) {
-    for (const part of message.content) head = joinTexts(head, part.text);
-  }
-  head = joinTexts(head, unavailableText(unavailableServerTools(request.tools)));
+  const { head, conversation } = parted(request, profile);
   if (head !== "") out.push({ role: "system", content: head });
 
   const context = { profile, reference: lateTools(request, profile.strictTools) };
   // What waits to be rendered: the calls of the last answer, and everything since.
   let calls: readonly EngineToolCall[] = [];
   let turn: TurnMessage[] = [];
-  for (; index < messages.length; index++) {
-    const message = messages[index]!;
+  for (const message of conversation) {
     if (message.role !== "assistant") {
       turn.push(message);
       continue;
@@ -46,6 +39,29 @@ export function engineMessages(request: ChatRequest, profile: PromptProfile): En
   renderTurn(turn, calls, context, out);
   dropUnspoken(out);
   return out;
+}
+
+/** The system text at the head, and the messages after it. */
+function parted(request: ChatRequest, profile: PromptProfile): { head: string; conversation: readonly Message[] } {
+  const { messages } = request;
+  let head = "";
+  for (const part of request.system) head = joinTexts(head, part.text);
+  // System messages before all others are the head too, whichever way the client wrote them.
+  let leading = 0;
+  for (let message = messages[0]; message?.role === "system"; message = messages[++leading]) {
+    for (const part of message.content) head = joinTexts(head, part.text);
+  }
+  let conversation: readonly Message[] = leading === 0 ? messages : messages.slice(leading);
+  const first = conversation[0];
+  if (profile.sharedHeads && first?.role === "user") {
+    const { shared, own } = splitHead(head);
+    head = shared;
+    if (own !== "") {
+      const opening: UserPart = { type: "text", text: asReminder(own) };
+      conversation = [{ role: "user", content: [opening, ...first.content] }, ...conversation.slice(1)];
+    }
+  }
+  return { head: joinTexts(head, unavailableText(unavailableServerTools(request.tools))), conversation };
 }
 
 /** An answer at the end is there to be continued; one with no text (cut while it was thinking) leaves nothing to continue. */

@@ -37,6 +37,8 @@ export type PromptProfile = {
   strictTools: "always" | "never" | "as-sent";
   /** Two user messages in a row are refused by some templates (Mistral, Gemma): `merge` makes one of them. */
   consecutiveUsers: "merge" | "keep";
+  /** Moves what names the session out of the system text, so that sessions share their heads: see shared-heads.ts. */
+  sharedHeads: boolean;
   thinkingSwitch: ThinkingSwitch;
 };
 
@@ -47,5 +49,6 @@ export const defaultPromptProfile: PromptProfile = {
   lateSystem: "fold",
   strictTools: "as-sent",
   consecutiveUsers: "merge",
+  sharedHeads: false,
   thinkingSwitch: { by: "flag", name: "enable_thinking" },
 };
