@@ -29,14 +29,6 @@ for (const register of [
 ]) {
   register(program);
 }
-for (const command of program.commands) inherit(command);
-
-/** Commander copies neither setting to subcommands that were made before it was set, nor to their own. */
-function inherit(command: Command): void {
-  command.copyInheritedSettings(program);
-  command.commands.forEach(inherit);
-}
-
 try {
   await program.parseAsync();
 } catch (thrown) {

@@ -24,7 +24,7 @@ import { findClientAccess } from "./claude-gateway.ts";
 import { CliError } from "./cli-error.ts";
 import { print, printJson } from "./print.ts";
 
-type Options = { model?: string; printEnv?: true; json?: true; settings?: string | true };
+type Options = { model?: string; printEnv?: true; json?: true; settings?: string | true; help?: true };
 
 export function register(program: Command): void {
   program
@@ -38,9 +38,13 @@ export function register(program: Command): void {
     .option("--print-env", "print the environment as lines for `eval` instead of starting it")
     .option("--json", "with --print-env: print JSON")
     .option("--settings [file]", "write the environment into a settings file instead (its owner's by default)")
+    // Commander's own help option would be found among the client's arguments as well.
+    .helpOption(false)
+    .option("-h, --help", "show this help; `-- --help` is Claude Code's")
     .passThroughOptions()
     .allowUnknownOption()
-    .action(async (args: string[], options: Options) => {
+    .action(async (args: string[], options: Options, command: Command) => {
+      if (options.help) return command.outputHelp();
       if (options.json && !options.printEnv) throw new CliError("--json goes with --print-env", 2);
       const plan = await makePlan(options.model);
       if (options.printEnv) return printEnvironment(plan, options.json === true);

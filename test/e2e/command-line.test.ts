@@ -1,0 +1,155 @@
+/** How commands fail: one line that says what is wrong and what to do, and an exit code that scripts can rely on. */
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
+import { cleanEnvironment, type RunningEvener, runEvener, startEvener } from "../support/evener.ts";
+import { send } from "../support/http.ts";
+
+let simulator: Simulator;
+let evener: RunningEvener;
+let folder: string;
+
+beforeAll(async () => {
+  simulator = await startSimulator({ model: "test-model" });
+  evener = await startEvener({ engines: [simulator.url] });
+  folder = mkdtempSync(join(tmpdir(), "evener-cli-"));
+});
+afterAll(async () => {
+  await evener?.stop();
+  await simulator?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const run = (args: string[], env: Record<string, string> = {}) =>
+  runEvener(args, { cwd: folder, env: { ...cleanEnvironment(folder), EVENER_DATA: join(folder, "data"), ...env } });
+
+describe("refuses in one line", () => {
+  type Refusal = { what: string; args: () => string[]; code: 1 | 2; message: RegExp };
+  const up = (...args: string[]) => ["up", "--engine", simulator.url, "--port", "0", ...args];
+  const cases: Refusal[] = [
+    {
+      what: "a port that is in use",
+      args: () => up("--port", new URL(simulator.url).port),
+      code: 1,
+      message: /port \d+ .*in use; .*--port/,
+    },
+    {
+      what: "a data directory that another gateway has",
+      args: () => up("--data", evener.dataDir),
+      code: 1,
+      message: /data .*(in use|open|another)/,
+    },
+    {
+      what: "a database that does not answer, without its password",
+      args: () => up("--database-url", "postgres://u:secret-word@127.0.0.1:1/x"),
+      code: 1,
+      message: /^(?!.*secret-word).*127\.0\.0\.1:1/,
+    },
+    {
+      what: "commands without a gateway",
+      args: () => ["usage"],
+      code: 1,
+      message: /no gateway is running .*evener up/,
+    },
+    { what: "serve without engines", args: () => ["serve"], code: 2, message: /engines/ },
+    {
+      what: "a configuration file that is not there",
+      args: () => ["up", "--config", "nothing.yaml"],
+      code: 2,
+      message: /nothing\.yaml/,
+    },
+    {
+      what: "a configuration with an unknown key, by its place",
+      args: () => {
+        writeFileSync(join(folder, "typo.yaml"), "engines:\n  - url: http://127.0.0.1:1\n    modle: x\n");
+        return ["up", "--config", "typo.yaml"];
+      },
+      code: 2,
+      message: /typo\.yaml.*modle/,
+    },
+    { what: "an engine that is no URL", args: () => ["up", "--engine", "localhost"], code: 2, message: /http/ },
+    { what: "a port that is no number", args: () => ["up", "--port", "many"], code: 2, message: /port/ },
+    { what: "an unknown option", args: () => ["up", "--warp"], code: 2, message: /--warp/ },
+    { what: "an unknown command", args: () => ["fly"], code: 2, message: /fly/ },
+    { what: "key create without a tenant", args: () => ["key", "create"], code: 2, message: /--tenant/ },
+  ];
+
+  it.each(cases)("$what", async ({ args, code, message }) => {
+    const result = await run(args());
+    expect(result.code).toBe(code);
+    expect(result.stderr).toMatch(/^evener: [^\n]+\n$/);
+    expect(result.stderr).toMatch(message);
+    // What a gateway logged before it found out is JSON; nothing else may be there.
+    expect(result.stdout).toMatch(/^(\{.*\}\n)*$/);
+  });
+
+  it("and does not disturb the gateway that was there first", async () => {
+    expect((await evener.cli(["usage", "--json"])).code).toBe(0);
+  });
+});
+
+it("tells its version and its help on stdout", async () => {
+  expect(await run(["--version"])).toMatchObject({
+    code: 0,
+    stderr: "",
+    stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+  });
+  const help = await run(["--help"]);
+  expect(help).toMatchObject({ code: 0, stderr: "" });
+  for (const command of ["up", "serve", "claude", "tenant", "key", "usage", "simulate"])
+    expect(help.stdout).toContain(`  ${command} `);
+});
+
+it("says where it is, which models it has and how to start a client", () => {
+  expect(evener.log()).toContain(evener.url);
+  expect(evener.log()).toMatch(/test-model\s+131[,.]?072/);
+  expect(evener.log()).toContain("evener claude");
+  expect(evener.log()).toContain(evener.dataDir);
+});
+
+it("keeps its keys to the owner of the data directory", () => {
+  for (const name of ["gateway.json", "client-key", "admin-key"]) {
+    expect(statSync(join(evener.dataDir, name)).mode & 0o077).toBe(0);
+  }
+});
+
+it("makes, lists and revokes keys; a revoked key is refused at once", async () => {
+  const made = await evener.cli(["key", "create", "--tenant", "acme", "--name", "laptop", "--json"]);
+  expect(made.code).toBe(0);
+  const { id, key, tenant } = JSON.parse(made.stdout) as { id: string; key: string; tenant: string };
+  expect(tenant).toBe("acme");
+  const models = () => send(`${evener.url}/v1/models`, { method: "GET", headers: { "x-api-key": key } });
+  expect((await models()).status).toBe(200);
+  expect((await evener.cli(["key", "list", "--tenant", "acme"])).stdout).not.toContain(key);
+  expect((await evener.cli(["key", "revoke", id])).code).toBe(0);
+  expect((await models()).status).toBe(401);
+  expect(JSON.parse((await evener.cli(["tenant", "list", "--json"])).stdout)).toMatchObject(
+    expect.arrayContaining([expect.objectContaining({ name: "acme" })]),
+  );
+});
+
+it("stops on SIGTERM with exit code 0, lets a running answer end, and leaves no gateway file", async () => {
+  const second = await startEvener({ engines: [simulator.url] });
+  simulator.next({ text: "one two three four five", delay: 60 });
+  const answer = send(`${second.url}/v1/chat/completions`, {
+    headers: { authorization: `Bearer ${second.key}` },
+    body: { model: "test-model", messages: [{ role: "user", content: "hi" }] },
+  });
+  const busy = Date.now() + 10_000;
+  while (simulator.running === 0 && Date.now() < busy) await new Promise((resolve) => setTimeout(resolve, 10));
+  process.kill(second.pid, "SIGTERM");
+  expect((await answer).status).toBe(200);
+  await second.stop();
+  expect(() => statSync(join(second.dataDir, "gateway.json"))).toThrow(/ENOENT/);
+});
+
+it("answers health checks without a key, and tells when it is not ready", async () => {
+  const get = async (path: string) => (await send(evener.url + path, { method: "GET" })).status;
+  expect(await get("/health")).toBe(200);
+  expect(await get("/ready")).toBe(200);
+  expect((await send(evener.url, { method: "HEAD" })).status).toBe(200);
+  const metrics = await send(`${evener.url}/metrics`, { method: "GET" });
+  expect(metrics.text).toMatch(/^# (HELP|TYPE) /m);
+});
