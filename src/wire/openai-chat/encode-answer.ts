@@ -3,12 +3,14 @@ import type { Answer } from "../../conversation/answer.ts";
 import { asByteText, type ByteText } from "../../conversation/byte-text.ts";
 import type { AnswerContext } from "../../conversation/codec.ts";
 import { jsonText } from "../sse-frame.ts";
+import { callIds } from "./call-ids.ts";
 import { completionId } from "./completion-id.ts";
 import { finishReason } from "./finish-reason.ts";
 import { encodeUsage } from "./usage.ts";
 
 export function encodeAnswer(answer: Answer, context: AnswerContext): ByteText {
   const legacy = context.request.answerForm?.legacyFunctionCall === true;
+  const callId = callIds(context);
   let text = "";
   let reasoning = "";
   const calls: string[] = [];
@@ -17,7 +19,8 @@ export function encodeAnswer(answer: Answer, context: AnswerContext): ByteText {
     else if (block.type === "reasoning") reasoning += block.text;
     else {
       const called = `{"name":${jsonText(block.name)},"arguments":${JSON.stringify(block.arguments)}}`;
-      calls.push(legacy ? called : `{"id":${jsonText(block.id)},"type":"function","function":${called}}`);
+      const id = jsonText(callId(block.id, calls.length));
+      calls.push(legacy ? called : `{"id":${id},"type":"function","function":${called}}`);
     }
   }
   const { finish } = answer;

@@ -8,6 +8,7 @@ import { asByteText, type ByteText, toByteText } from "../../conversation/byte-t
 import type { AnswerContext, StreamEncoder } from "../../conversation/codec.ts";
 import type { FinishEvent, StreamEvent } from "../../conversation/stream-event.ts";
 import { jsonText } from "../sse-frame.ts";
+import { callIds } from "./call-ids.ts";
 import { completionId } from "./completion-id.ts";
 import { errorEnvelope } from "./encode-error.ts";
 import { finishReason } from "./finish-reason.ts";
@@ -21,6 +22,7 @@ export function streamEncoder(context: AnswerContext): StreamEncoder {
   const usageChunk = form?.usageChunk === true;
   const write = form?.legacyFunctionCall === true ? legacyCall : currentCall;
   const { head, open, close } = frame(context, usageChunk);
+  const callId = callIds(context);
   let started = false;
   let called = false;
 
@@ -52,7 +54,8 @@ export function streamEncoder(context: AnswerContext): StreamEncoder {
         }
         case "tool-call-start": {
           called = true;
-          const body = write.start(event.index, jsonText(event.id), jsonText(event.name));
+          const id = jsonText(callId(event.id, event.index));
+          const body = write.start(event.index, id, jsonText(event.name));
           return body === undefined ? NOTHING : delta(body);
         }
         case "tool-call-delta": {

@@ -42,13 +42,9 @@ function encode(events: StreamEvent[], ctx = context()): string {
 /** The data of each event; anything that is not a well-formed `data:` event fails. */
 function dataOf(stream: string): string[] {
   expect(stream.endsWith("\n\n")).toBe(true);
-  return stream
-    .slice(0, -2)
-    .split("\n\n")
-    .map((event) => {
-      expect(event).toMatch(/^data: [^\n]+$/);
-      return event.slice("data: ".length);
-    });
+  const events = stream.slice(0, -2).split("\n\n");
+  expect(events.filter((event) => !/^data: [^\n]+$/.test(event))).toEqual([]);
+  return events.map((event) => event.slice("data: ".length));
 }
 
 function chunksOf(stream: string): Chunk[] {
@@ -140,6 +136,17 @@ describe("streams", () => {
     expect(encoder.ping()).toBe(": ping\n\n");
     expect(encoder.encode(text("a"))).toContain('"role":"assistant"');
     expect(encoder.ping()).toBe(": ping\n\n");
+  });
+
+  it("keep an engine's call ids where they are new to the conversation", () => {
+    const earlier = {
+      role: "assistant",
+      tool_calls: [{ id: "f:0", type: "function", function: { name: "f", arguments: "{}" } }],
+    };
+    const events = [call(0, "f:0", "f"), call(1, "f:1", "f"), call(2, "f:1", "f"), finish("tool-calls")];
+    const chunks = chunksOf(encode(events, context({ messages: [earlier] })));
+    const ids = chunks.flatMap((chunk) => chunk.choices[0]?.delta.tool_calls ?? []).map((each) => each.id);
+    expect(ids).toEqual(["call_req_01_0", "f:1", "call_req_01_2"]);
   });
 
   it("answer legacy functions in the legacy form, one call at most", () => {
@@ -251,7 +258,7 @@ describe("whole answers", () => {
         const collected = collect(chunksOf(encode(list, context(body))));
         expect(collected).toEqual({ message, finish_reason, usage: whole.usage });
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -281,6 +288,21 @@ describe("errors", () => {
     expect(headers).toMatchObject({ "content-type": "application/json", "x-request-id": "req_01" });
     expect(headers["x-should-retry"]).toBe(row.retry === "never" ? "false" : undefined);
     expect(headers["retry-after"]).toBe(typeof row.retry === "number" ? String(row.retry) : undefined);
+  });
+
+  it.each([
+    [
+      "prompt is too long: 200123 tokens > 131072 maximum",
+      "This model's maximum context length is 131072 tokens. However, your messages resulted in 200123 tokens. Please reduce the length of the messages.",
+    ],
+    [
+      "input length and `max_tokens` exceed context limit: 131000 + 500 > 131072, decrease input length or `max_tokens`",
+      "This model's maximum context length is 131072 tokens. However, you requested 131500 tokens (131000 in the messages, 500 in the completion). Please reduce the length of the messages or completion.",
+    ],
+    ["some other words", "some other words"],
+  ])("word %j as OpenAI does", (message, expected) => {
+    const { body } = openaiChat.encodeError(new GatewayError("prompt_too_long", message), "req_01");
+    expect(JSON.parse(body)).toMatchObject({ error: { message: expected, code: "context_length_exceeded" } });
   });
 
   it("never have a number for a code: Qwen Code takes 429 and 503 in a stream for a reason to wait minutes", () => {

@@ -192,7 +192,9 @@ describe("the SDK", () => {
       res.write(openaiChat.streamEncoder(context).encode(SAID[2]!), "latin1");
       res.socket?.destroySoon();
     });
-    await expect(openai.chat.completions.stream(ASK).finalChatCompletion()).rejects.toThrow(/terminated|Connection error/);
+    await expect(openai.chat.completions.stream(ASK).finalChatCompletion()).rejects.toThrow(
+      /terminated|Connection error/,
+    );
   });
 
   it("maps errors to its classes, with code, param and request id", async () => {
