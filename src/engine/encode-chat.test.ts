@@ -98,7 +98,7 @@ describe("encodeChat", () => {
 
   it("writes schemas with their keys in order and their integers whole", () => {
     const schema = JSON.parse('{"z":1,"properties":{"b":{"maximum":9007199254740993},"a":{}}}', (_, value, context) =>
-      typeof value === "number" ? JSON.rawJSON(context.source ?? "") : (value as unknown),
+      typeof value === "number" ? JSON.rawJSON(context.source ?? "") : value,
     ) as JsonObject;
     expect(encodeChat(request([user("hi")], { tools: [tool("Read", { schema })] }), target)).toContain(
       '"parameters":{"z":1,"properties":{"b":{"maximum":9007199254740993},"a":{}}}',

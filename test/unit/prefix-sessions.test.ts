@@ -95,7 +95,7 @@ describe.each(sessions)("$name", (session) => {
 });
 
 describe("the prefix guard, were the rules not kept", () => {
-  const [long] = sessions.filter(({ name }) => name === "long-2.1.197");
+  const long = sessions.find(({ name }) => name === "long-2.1.197");
   const guardOn = (all: EncodedPrompt[]) => {
     const guard = createPrefixGuard();
     const key = { tenant: "t", session: "s", agent: undefined, model: "m" };
@@ -106,7 +106,7 @@ describe("the prefix guard, were the rules not kept", () => {
     const hoisted = prompts(long!, { lateSystem: "keep" }).map((prompt) => {
       const system = prompt.messages.filter(({ role }) => role === "system").map(({ json }) => json);
       const rest = prompt.messages.filter(({ role }) => role !== "system");
-      return { ...prompt, messages: [{ role: "system" as const, json: system.join() }, ...rest] };
+      return Object.assign({}, prompt, { messages: [{ role: "system" as const, json: system.join() }, ...rest] });
     });
     const found = guardOn(hoisted);
     expect(found.length).toBeGreaterThan(3);
@@ -116,7 +116,7 @@ describe("the prefix guard, were the rules not kept", () => {
 
   it("names tools in another order", () => {
     const shuffled = prompts(long!).map((prompt, index) =>
-      index % 2 ? { ...prompt, tools: prompt.tools.toReversed() } : prompt,
+      index % 2 ? Object.assign({}, prompt, { tools: prompt.tools.toReversed() }) : prompt,
     );
     expect(guardOn(shuffled)).toHaveLength(shuffled.length - 1);
     expect(guardOn(shuffled)[0]).toMatchObject({ at: { section: "tools", index: 0 }, cause: "tools-reordered" });

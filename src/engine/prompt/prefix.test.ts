@@ -1,5 +1,5 @@
 /** The property that all rules of this folder serve: the prompt of a session's next request begins with that of this one. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AssistantPart, ChatRequest, Message, UserPart } from "../../conversation/request.ts";
 import { encodePrompt } from "../encode-chat.ts";
@@ -91,25 +91,17 @@ const session = fc
     let messages: Message[] = [{ role: "user", content: [...first, { type: "text", text: "go" }] }, ...systems];
     const requests: ChatRequest[] = [request(messages, base)];
     for (const step of steps) {
-      messages = [...messages, answerMessage(step.answer), ...replyMessages(step)];
+      messages = messages.concat(answerMessage(step.answer), replyMessages(step));
       requests.push(request(messages, base));
     }
     return requests;
   });
 
-/** Whether each prompt begins with the one before it; `mayMiss` names the requests where the template itself forgets. */
-function expectGrowing(requests: ChatRequest[], template: Template, profile: Partial<PromptProfile>): void {
-  let before = "";
-  for (const next of requests) {
-    const prompt = encodePrompt(next, {
-      model: "m",
-      streamOptions: true,
-      profile: { ...defaultPromptProfile, ...profile },
-    });
-    const rendered = template(prompt);
-    expect(rendered.startsWith(before)).toBe(true);
-    before = rendered;
-  }
+/** Whether each prompt begins with the one before it. */
+function grows(requests: ChatRequest[], template: Template, profile: Partial<PromptProfile>): boolean {
+  const target = { model: "m", streamOptions: true, profile: { ...defaultPromptProfile, ...profile } };
+  const rendered = requests.map((one) => template(encodePrompt(one, target)));
+  return rendered.every((text, index) => text.startsWith(rendered[index - 1] ?? ""));
 }
 
 /** A user message right after an answer's first cut is appended to the one before it: only its end marker differs. */
@@ -127,8 +119,10 @@ describe("the prompt of a session only grows", () => {
     (reasoningReplay) => {
       fc.assert(
         fc.property(session, fc.boolean(), (requests, vision) => {
-          expectGrowing(requests, accepting, { reasoningReplay, vision, consecutiveUsers: "keep" });
-          expectGrowing(requests, accepting, { reasoningReplay, vision, consecutiveUsers: "keep", lateSystem: "keep" });
+          expect(grows(requests, accepting, { reasoningReplay, vision, consecutiveUsers: "keep" })).toBe(true);
+          expect(
+            grows(requests, accepting, { reasoningReplay, vision, consecutiveUsers: "keep", lateSystem: "keep" }),
+          ).toBe(true);
         }),
         { numRuns: 150 },
       );
@@ -139,7 +133,7 @@ describe("the prompt of a session only grows", () => {
     fc.assert(
       fc.property(session.filter(endsInAnAnswer), (requests) => {
         // Images in tool results need a user message after a tool's, which such templates would refuse.
-        expectGrowing(requests, refusing, { reasoningReplay: "none" });
+        expect(grows(requests, refusing, { reasoningReplay: "none" })).toBe(true);
       }),
       { numRuns: 300 },
     );
@@ -148,8 +142,8 @@ describe("the prompt of a session only grows", () => {
   it("on templates that forget reasoning, when none is replayed or it is text", () => {
     fc.assert(
       fc.property(session, (requests) => {
-        expectGrowing(requests, forgetting, { reasoningReplay: "none", consecutiveUsers: "keep" });
-        expectGrowing(requests, forgetting, { reasoningReplay: "content", consecutiveUsers: "keep" });
+        expect(grows(requests, forgetting, { reasoningReplay: "none", consecutiveUsers: "keep" })).toBe(true);
+        expect(grows(requests, forgetting, { reasoningReplay: "content", consecutiveUsers: "keep" })).toBe(true);
       }),
       { numRuns: 150 },
     );

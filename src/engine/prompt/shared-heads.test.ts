@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { assistant, request, system, user } from "./__fixtures__/requests.ts";
 import { engineMessages } from "./engine-messages.ts";

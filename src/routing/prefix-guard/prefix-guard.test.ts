@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { GuardedPrompt } from "./fingerprint.ts";
 import { createPrefixGuard, type GuardKey } from "./prefix-guard.ts";
