@@ -12,7 +12,6 @@ export type LoadResult = {
   chunks: number;
   /** What was wrong with the others, and how often. */
   errors: Record<string, number>;
-  warmUpErrors: number;
   elapsedMs: number;
   /** From the request to the first chunk of text, and to the end of the answer. */
   firstMs: Spread;

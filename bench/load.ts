@@ -21,8 +21,11 @@ const nextNumber = () => sent++;
 const clients = Array.from({ length: workload.clients }, () => client(options, workload, nextNumber));
 
 const warmUp = Math.ceil(workload.warmUp / clients.length);
-for (let round = 0; round < warmUp; round++) await Promise.all(clients.map((each) => each.request()));
-const warmUpErrors = clients.reduce((sum, each) => sum + each.errors.length, 0);
+for (let round = 0; round < warmUp; round++) {
+  await Promise.all(clients.map((each) => each.request()));
+  const [wrong] = clients.flatMap((each) => each.errors);
+  if (wrong !== undefined) throw new Error(`the target does not answer as it should: ${wrong}`);
+}
 for (const each of clients) each.reset();
 
 console.log("ready");
@@ -55,7 +58,6 @@ const result: LoadResult = {
   requests: totals.length,
   chunks: clients.reduce((sum, each) => sum + each.chunks, 0),
   errors,
-  warmUpErrors,
   elapsedMs,
   firstMs: { p50: percentile(firsts, 0.5), p99: percentile(firsts, 0.99) },
   totalMs: { p50: percentile(totals, 0.5), p99: percentile(totals, 0.99) },
@@ -63,4 +65,5 @@ const result: LoadResult = {
   cpuMs: (used.user + used.system) / 1_000,
 };
 console.log(JSON.stringify(result));
-// Stays until it is ended, so that its CPU can still be read.
+// Stays until it is ended, so that its CPU can still be read; or until whoever started it has ended.
+process.stdin.on("end", () => process.exit());

@@ -85,10 +85,7 @@ function row(workload: Workload, target: string, runs: readonly Measurement[], d
     lagP99Ms: of((run) => run.lagMs.p99 ?? Number.NaN),
     residentMb: Math.max(...runs.map((run) => run.residentPeakBytes)) / 1e6,
     requests: runs.reduce((sum, run) => sum + run.requests, 0),
-    errors: runs.reduce(
-      (sum, run) => sum + Object.values(run.errors).reduce((all, count) => all + count, run.warmUpErrors),
-      0,
-    ),
+    errors: runs.reduce((sum, run) => sum + Object.values(run.errors).reduce((all, count) => all + count, 0), 0),
     otherCores: Math.max(...runs.map((run) => run.otherCores)),
     judged,
     mark: MARKS[workload.name],

@@ -123,6 +123,8 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.on("data", feed);
   socket.on("error", () => socket.destroy());
 });
+// Ends with whoever started it.
+process.stdin.resume().on("end", () => process.exit());
 server.listen(Number(process.argv[2] ?? 0), "127.0.0.1", 4_096, () =>
   console.log((server.address() as AddressInfo).port),
 );

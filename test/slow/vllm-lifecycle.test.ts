@@ -99,7 +99,7 @@ describe("a client that leaves", () => {
     const answer = post(evener, wire, { stream: false }, leaving.signal);
     while ((await vllm.running()) === 0) await sleep(20);
     leaving.abort();
-    await expect(answer).rejects.toThrow();
+    await expect(answer).rejects.toMatchObject({ name: "AbortError" });
     await vllm.idle();
     expect(await settled(rows.length)).toMatchObject({ outcome: "client_gone" });
   });
