@@ -1,0 +1,157 @@
+import { describe, expect, it } from "vitest";
+import {
+  EVENER,
+  fakeEngine,
+  list,
+  LLAMA_CPP,
+  LM_STUDIO,
+  OLLAMA,
+  type Routes,
+  SGLANG,
+  status,
+  upstream,
+  VLLM,
+} from "./__fixtures__/fake-engine.ts";
+import { probeEngine } from "./probe.ts";
+
+const probe = async (routes: Routes) => probeEngine(upstream(), await fakeEngine(routes));
+
+describe("probeEngine", () => {
+  it.each<[string, Routes, unknown]>([
+    [
+      "vLLM",
+      VLLM,
+      {
+        kind: "vllm",
+        version: "0.32.0",
+        canTokenize: true,
+        models: [{ id: "test-model", contextWindow: 8_192, root: "models/smollm2" }],
+      },
+    ],
+    [
+      "SGLang",
+      SGLANG,
+      {
+        kind: "sglang",
+        version: "0.5.9",
+        canTokenize: true,
+        models: [{ id: "qwen", contextWindow: 32_768, root: "qwen/qwen2.5-0.5b-instruct" }],
+      },
+    ],
+    [
+      "llama.cpp",
+      LLAMA_CPP,
+      {
+        kind: "llama.cpp",
+        version: "b8681-abc",
+        canTokenize: true,
+        models: [{ id: "qwen3-8b", contextWindow: 40_960 }],
+      },
+    ],
+    [
+      "Ollama",
+      OLLAMA,
+      {
+        kind: "ollama",
+        version: "0.17.1",
+        canTokenize: false,
+        models: [
+          { id: "qwen3:8b", contextWindow: 32_768 },
+          { id: "llama3.2:latest", contextWindow: 16_384 },
+          { id: "mistral:latest" },
+        ],
+      },
+    ],
+    [
+      "LM Studio",
+      LM_STUDIO,
+      {
+        kind: "lm-studio",
+        canTokenize: false,
+        models: [{ id: "qwen2-vl-7b" }, { id: "llama-3.1-8b", contextWindow: 8_000 }],
+      },
+    ],
+    [
+      "any other server",
+      { "GET /v1/models": list({ id: "a", owned_by: "me", context_length: 4_096 }, { id: "b" }, { no: "id" }) },
+      { kind: "openai-compatible", canTokenize: false, models: [{ id: "a", contextWindow: 4_096 }, { id: "b" }] },
+    ],
+    ["another gateway", EVENER, { kind: "openai-compatible", canTokenize: false, models: [{ id: "test-model" }] }],
+    [
+      "Ollama without a model",
+      { ...OLLAMA, "GET /v1/models": { object: "list", data: [] } },
+      { kind: "ollama", version: "0.17.1", canTokenize: false, models: [] },
+    ],
+  ])("recognises %s", async (_name, routes, expected) => {
+    expect(await probe(routes)).toEqual(expected);
+  });
+
+  it("finds an older SGLang's window in what it tells of its server", async () => {
+    const older = {
+      ...SGLANG,
+      "GET /v1/models": list({ id: "qwen", owned_by: "sglang" }),
+      "GET /server_info": undefined,
+      "GET /get_server_info": { version: "0.4.1", context_length: 8_192 },
+    };
+    expect(await probe(older)).toMatchObject({ version: "0.4.1", models: [{ id: "qwen", contextWindow: 8_192 }] });
+  });
+
+  it("finds an older llama.cpp's window in its properties, never the one it was trained for", async () => {
+    const older = {
+      ...LLAMA_CPP,
+      "GET /v1/models": list({ id: "/m.gguf", owned_by: "llamacpp", meta: { n_ctx_train: 262_144 } }),
+    };
+    expect((await probe(older)).models).toEqual([{ id: "/m.gguf", contextWindow: 16_384 }]);
+  });
+
+  it("does without a tokenizer that takes no chats", async () => {
+    expect(
+      (await probe({ ...SGLANG, "POST /tokenize": status(400, { detail: "prompt: Field required" }) })).canTokenize,
+    ).toBe(false);
+  });
+
+  it.each<[string, Routes, string, string | RegExp]>([
+    ["vLLM whose engine process has died", { ...VLLM, "GET /health": status(503) }, "engine_overloaded", /not healthy/],
+    [
+      "llama.cpp that loads",
+      { "GET /v1/models": status(503, { error: { code: 503, message: "Loading model" } }) },
+      "engine_overloaded",
+      /Loading model/,
+    ],
+    [
+      "an engine that wants a key",
+      { "GET /v1/models": status(401, { error: "Unauthorized" }) },
+      "engine_failed",
+      /API key/,
+    ],
+    [
+      "a web server",
+      { "GET /": "<html></html>" },
+      "engine_failed",
+      "no engine here: /v1/models answered with status 404",
+    ],
+    [
+      "a web server that answers everything",
+      { "GET /v1/models": "<!doctype html>" },
+      "engine_failed",
+      "no engine here: /v1/models is not a list of models",
+    ],
+    ["a server with another kind of list", { "GET /v1/models": { models: [] } }, "engine_failed", /not a list/],
+  ])("rejects %s", async (_name, routes, code, message) => {
+    await expect(probe(routes)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it("rejects what does not answer", async () => {
+    const { url } = await fakeEngine({});
+    await expect(probeEngine(upstream(), { url: "http://127.0.0.1:1" })).rejects.toMatchObject({
+      code: "engine_unreachable",
+    });
+    await expect(probeEngine(upstream(), { url: `${url}/prefix` })).rejects.toMatchObject({ code: "engine_failed" });
+  });
+
+  it("sends the key, and takes an address with /v1", async () => {
+    const { url, asked } = await fakeEngine(VLLM);
+    await probeEngine(upstream(), { url: `${url}/v1/`, apiKey: "k" });
+    expect(asked.toSorted()).toEqual(["GET /health", "GET /v1/models", "GET /version", "POST /tokenize"]);
+  });
+});
