@@ -154,4 +154,26 @@ describe("probeEngine", () => {
     await probeEngine(upstream(), { url: `${url}/v1/`, apiKey: "k" });
     expect(asked.toSorted()).toEqual(["GET /health", "GET /v1/models", "GET /version", "POST /tokenize"]);
   });
+
+  it("asks only for what may have changed when it looks again", async () => {
+    const up = upstream();
+    const engine = await fakeEngine(OLLAMA);
+    const first = await probeEngine(up, engine);
+    engine.asked.length = 0;
+    expect(await probeEngine(up, engine)).toEqual(first);
+    expect(engine.asked.toSorted()).toEqual(["GET /api/ps", "GET /api/version", "GET /v1/models"]);
+  });
+
+  it("looks anew when the models change or the engine has failed", async () => {
+    const up = upstream();
+    const routes: Record<string, unknown> = { ...VLLM };
+    const engine = await fakeEngine(routes);
+    expect((await probeEngine(up, engine)).kind).toBe("vllm");
+    Object.assign(routes, SGLANG);
+    expect((await probeEngine(up, engine)).kind).toBe("sglang");
+    routes["GET /health"] = status(503);
+    await expect(probeEngine(up, engine)).rejects.toMatchObject({ code: "engine_overloaded" });
+    Object.assign(routes, VLLM, { "GET /v1/models": list({ id: "qwen", owned_by: "vllm" }) });
+    expect((await probeEngine(up, engine)).kind).toBe("vllm");
+  });
 });
