@@ -1,5 +1,6 @@
 /** Knows how the key ring asks the store: many keys in one statement, and when they were last used. */
-import type { Statement, Store } from "../db/open-store.ts";
+import type { Statement } from "../db/connection-pool.ts";
+import type { Store } from "../db/open-store.ts";
 
 /** Who a request is from: the tenant that pays, and the virtual key that it came with. `tenant` and `key` are names. */
 export type Principal = {

@@ -1,10 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import type { Duplex } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PoolClient } from "pg";
 import { describe, expect, it } from "vitest";
 import { describePostgresUrl, pglitePool } from "./connection-pool.ts";
+import { PgliteStream } from "./pglite-stream.ts";
 import { isStoreAway } from "./store-error.ts";
 
 describe("describePostgresUrl", () => {
@@ -19,27 +18,32 @@ describe("describePostgresUrl", () => {
 });
 
 describe("pglitePool", () => {
-  /** pg has no public way to the socket; a destroyed one ends the worker, as a crash of the engine in it does. */
-  function crash(client: PoolClient): void {
-    (client as unknown as { connection: { stream: Duplex } }).connection.stream.destroy();
-  }
-
   it("replaces a worker that died, and the transaction that was in it is as if it had never been", async () => {
     const directory = mkdtempSync(join(tmpdir(), "evener-pglite-"));
-    const pool = pglitePool(join(directory, "pglite"));
+    const streams: PgliteStream[] = [];
+    const pool = pglitePool(join(directory, "pglite"), () => {
+      const stream = new PgliteStream(join(directory, "pglite"));
+      streams.push(stream);
+      return stream;
+    });
+    const insert = { name: "insert", text: "INSERT INTO t VALUES ($1)" };
     try {
-      await pool.query("CREATE TABLE t (a int)");
-      await pool.query("INSERT INTO t VALUES (1)");
-      const client = await pool.connect();
-      client.on("error", () => {});
-      await client.query("BEGIN");
-      await client.query("INSERT INTO t VALUES (2)");
-      crash(client);
-      const error = await client.query("INSERT INTO t VALUES (3)").catch((thrown: unknown) => thrown);
+      await pool.run({ name: "create", text: "CREATE TABLE t (a int PRIMARY KEY)" }, []);
+      await pool.run(insert, [1]);
+      await expect(pool.run(insert, [1])).rejects.toMatchObject({ code: "23505" });
+      await expect(pool.run(insert, ["x"])).rejects.toMatchObject({ code: "22P02" });
+      expect(streams).toHaveLength(1);
+
+      const connection = await pool.connect();
+      await connection.query("BEGIN", []);
+      await connection.query("INSERT INTO t VALUES (2)", []);
+      streams[0]?.destroy();
+      const error = await connection.query("INSERT INTO t VALUES (3)", []).catch((thrown: unknown) => thrown);
       expect(isStoreAway(error)).toBe(true);
-      client.release();
-      const { rows } = await pool.query("SELECT a FROM t");
-      expect(rows).toEqual([{ a: 1 }]);
+      connection.release();
+
+      expect(await pool.run({ name: "all", text: "SELECT a FROM t" }, [])).toEqual([{ a: 1 }]);
+      expect(streams).toHaveLength(2);
     } finally {
       await pool.end();
       rmSync(directory, { recursive: true, force: true });

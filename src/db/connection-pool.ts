@@ -2,7 +2,8 @@
  * Knows how Evener connects: to a Postgres server or to PGlite's worker, through the same driver, so that both give the same values
  * and the same errors. Only what is below the socket differs.
  */
-import { type ClientConfig, Pool, types } from "pg";
+import type { PostgresPool, PostgresPoolClient } from "kysely";
+import { type ClientConfig, DatabaseError, Pool, type QueryConfig, type QueryResult, types } from "pg";
 import { PgliteStream } from "./pglite-stream.ts";
 
 /** Writers are batched, so a gateway needs few; a hundred gateways must still fit a server's default of 100. */
@@ -19,8 +20,8 @@ const TYPES: NonNullable<ClientConfig["types"]> = {
       : types.getTypeParser(oid, format),
 };
 
-export function postgresPool(url: string): Pool {
-  return watched(
+export function postgresPool(url: string): Connections {
+  return keepGood(
     new Pool({
       connectionString: url,
       application_name: "evener",
@@ -38,10 +39,10 @@ export function postgresPool(url: string): Pool {
 }
 
 /** PGlite has one connection: who takes it has it alone. A worker that died is replaced, and Postgres recovers from its log. */
-export function pglitePool(directory: string): Pool {
-  return watched(
+export function pglitePool(directory: string, open = () => new PgliteStream(directory)): Connections {
+  return keepGood(
     new Pool({
-      stream: () => new PgliteStream(directory),
+      stream: open,
       ssl: false,
       user: "postgres",
       max: 1,
@@ -51,9 +52,52 @@ export function pglitePool(directory: string): Pool {
   );
 }
 
-/** An idle connection that breaks is dropped from the pool; who needs one next gets a new one, or the error. */
-function watched(pool: Pool): Pool {
-  return pool.on("error", () => {});
+/** A statement of the hot path: parsed and planned once a connection, under its name. */
+export type Statement = { name: string; text: string };
+
+/** What Kysely takes connections from, with prepared statements beside. */
+export type Connections = PostgresPool & {
+  run<R>(this: void, statement: Statement, values: unknown[]): Promise<R[]>;
+};
+
+/**
+ * Decides which connections are used again. One on which the server answered with an error is as good as before (pg's own
+ * pool throws it away, which on PGlite means opening the database anew); one that broke or timed out still waits for its answer,
+ * and the next user would wait behind it.
+ */
+function keepGood(pool: Pool): Connections {
+  // Who uses a broken connection gets the error from the statement; nobody else needs to hear of it.
+  pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
+
+  const take = async () => {
+    const client = await pool.connect();
+    let broken: Error | undefined;
+    const query = async (statement: string | QueryConfig, values?: unknown[]): Promise<QueryResult> => {
+      try {
+        return await client.query(statement, values);
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) broken = error instanceof Error ? error : new Error(String(error));
+        throw error;
+      }
+    };
+    return { query, release: () => client.release(broken) };
+  };
+
+  return {
+    // Kysely would also accept a cursor, which nothing here asks for.
+    connect: take as unknown as () => Promise<PostgresPoolClient>,
+    async run<R>(statement: Statement, values: unknown[]): Promise<R[]> {
+      const connection = await take();
+      try {
+        const { rows } = await connection.query({ ...statement, values });
+        return rows as R[];
+      } finally {
+        connection.release();
+      }
+    },
+    end: () => pool.end(),
+  };
 }
 
 /** The URL without user, password and options, for people. */

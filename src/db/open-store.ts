@@ -1,8 +1,7 @@
 /** Opens the store: Postgres when a URL is given, else PGlite inside the data directory, which this process then owns. */
 import { join } from "node:path";
 import { Kysely, PostgresDialect } from "kysely";
-import type { Pool, QueryResultRow } from "pg";
-import { describePostgresUrl, pglitePool, postgresPool } from "./connection-pool.ts";
+import { type Connections, type Statement, describePostgresUrl, pglitePool, postgresPool } from "./connection-pool.ts";
 import { lockDataDir } from "./data-dir-lock.ts";
 import { migrate, readMigrations } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
@@ -15,14 +14,11 @@ export type StoreOptions = {
   databaseUrl?: string | undefined;
 };
 
-/** A statement of the hot path: parsed and planned once a connection, under its name. */
-export type Statement = { name: string; text: string };
-
 export type Store = {
   kind: "pglite" | "postgres";
   db: Kysely<Schema>;
   /** Runs a prepared statement, beside Kysely and cheaper; the values are never part of its text. */
-  run<R extends QueryResultRow>(statement: Statement, values: unknown[]): Promise<R[]>;
+  run<R>(this: void, statement: Statement, values: unknown[]): Promise<R[]>;
   /** For people: a directory, or a URL without user and password. */
   where: string;
   /** Resolves when the database answers; rejects with its error when it does not. For /ready. */
@@ -48,7 +44,7 @@ export async function openStore({ dataDir, databaseUrl }: StoreOptions): Promise
 }
 
 async function openOn(
-  pool: Pool,
+  pool: Connections,
   { kind, where, release }: { kind: Store["kind"]; where: string; release: () => void },
 ): Promise<Store> {
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
@@ -64,17 +60,14 @@ async function openOn(
   return {
     kind,
     db,
-    async run<R extends QueryResultRow>(statement: Statement, values: unknown[]): Promise<R[]> {
-      const { rows } = await pool.query<R>({ ...statement, values });
-      return rows;
-    },
+    run: pool.run,
     where,
-    async ping() {
-      await pool.query("SELECT 1");
-    },
+    ping: async () => void (await pool.run(PING, [])),
     close,
   };
 }
+
+const PING: Statement = { name: "ping", text: "SELECT 1" };
 
 /** A refused connection to several addresses is an AggregateError without a message of its own. */
 function reason(error: unknown): string {

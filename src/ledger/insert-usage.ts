@@ -1,5 +1,6 @@
 /** Knows the statement that writes usage rows: an array a column for many, so that its text and plan never change. */
-import type { Statement, Store } from "../db/open-store.ts";
+import type { Statement } from "../db/connection-pool.ts";
+import type { Store } from "../db/open-store.ts";
 import type { UsageRow } from "./usage-row.ts";
 
 /** Longest text that a client or engine may put into a row; what is longer is cut. */
