@@ -121,6 +121,73 @@ describe.each(CLAUDE_VERSIONS)("Claude Code %s", (version) => {
     }
   });
 
+  it("sends subagents through the gateway too, and their rows say so", async () => {
+    const task = "COUNT-THE-FILES";
+    simulator.setScript([
+      {
+        when: { userText: task, toolResults: 0 },
+        answer: { calls: [{ name: "Bash", arguments: { command: "ls | wc -l", description: "Count" } }] },
+      },
+      { when: { userText: task }, answer: { text: "There are none." } },
+      {
+        when: { tools: "Agent", toolResults: 0 },
+        answer: {
+          calls: [
+            {
+              name: "Agent",
+              arguments: {
+                description: "Count files",
+                prompt: task,
+                subagent_type: "general-purpose",
+                run_in_background: false,
+              },
+            },
+          ],
+        },
+      },
+      { when: { tools: "Agent", toolResults: 1 }, answer: { text: "None, it says." } },
+    ]);
+    const before = (await usageRows(evener)).length;
+    const run = await runClaude(evener, { binary, args: ["-p", "Delegate the counting", ...PRINT_EVENTS] });
+    expect(run).toMatchObject({ code: 0, result: { is_error: false, result: "None, it says." } });
+    const rows = (await usageRows(evener)).slice(before);
+    const session = run.events.find((event) => event.subtype === "init")?.["session_id"];
+    expect(rows.map((row) => row.session)).toEqual([session, session, session, session]);
+    const [first, second, third, fourth] = rows.map((row) => row.agent);
+    expect([first, fourth]).toEqual([null, null]);
+    expect(second).toMatch(/./);
+    expect(third).toBe(second);
+  });
+
+  it("loads a tool on demand, fetches a page with it from its host, and asks nobody else about that", async () => {
+    const proxy = await startRecordingProxy();
+    simulator.setScript([
+      {
+        when: { tools: "ToolSearch", toolResults: 0 },
+        answer: { calls: [{ name: "ToolSearch", arguments: { query: "select:WebFetch", max_results: 1 } }] },
+      },
+      {
+        when: { tools: "ToolSearch", toolResults: 1 },
+        answer: {
+          calls: [{ name: "WebFetch", arguments: { url: "https://docs.example.com/page", prompt: "Title?" } }],
+        },
+      },
+      { when: { tools: "ToolSearch" }, answer: { text: "It cannot be reached." } },
+    ]);
+    try {
+      const env = { HTTPS_PROXY: proxy.url, HTTP_PROXY: proxy.url };
+      const run = await runClaude(evener, { binary, args: ["-p", "Read the page", ...PRINT_EVENTS], env });
+      expect(run).toMatchObject({ code: 0, result: { is_error: false, result: "It cannot be reached." } });
+      // The definition came with the search's result, behind all that had been sent: not at the prompt's head.
+      const prompts = simulator.requests.flatMap((request) => request.prompt ?? []).slice(-3);
+      const defined = prompts.map((prompt) => /"name": ?"WebFetch", ?"description"/.test(prompt));
+      expect(defined).toEqual([false, true, true]);
+      expect([...new Set(proxy.asked)]).toEqual(["docs.example.com:443"]);
+    } finally {
+      await proxy.close();
+    }
+  });
+
   it("believes the engine's window, and asks for no longer answers than fit", async () => {
     simulator.setScript(undefined);
     const run = await runClaude(evener, { binary, args: ["-p", "/context"] });

@@ -1,0 +1,98 @@
+/** Claude Code on a terminal, as a person uses it: `evener claude` gives it the terminal, and it calls nobody but the gateway. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
+import { CLAUDE_VERSIONS, installClaude } from "../support/claude.ts";
+import { cleanEnvironment, EVENER, type RunningEvener, startEvener } from "../support/evener.ts";
+import { startRecordingProxy } from "../support/recording-proxy.ts";
+import { canTrace, outsideAddresses, tracedCalls, tracer } from "../support/traced-connections.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+let simulator: Simulator;
+let evener: RunningEvener;
+let home: string;
+
+beforeAll(async () => {
+  simulator = await startSimulator();
+  simulator.setScript([{ answer: { text: "Greetings-from-the-engine." } }]);
+  evener = await startEvener({ engines: [simulator.url] });
+  home = mkdtempSync(join(tmpdir(), "evener-terminal-"));
+});
+afterAll(async () => {
+  await evener?.stop();
+  await simulator?.close();
+  rmSync(home, { recursive: true, force: true });
+});
+
+type Terminal = { child: ChildProcess; shown: () => string; type: (keys: string) => void };
+
+/** Runs a command line on a terminal of its own: `script` of util-linux makes one. */
+function onTerminal(line: readonly string[], cwd: string, env: Record<string, string>): Terminal {
+  const quoted = line.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const child = spawn("script", ["-qefc", quoted, "/dev/null"], {
+    cwd,
+    env: { ...env, TERM: "xterm-256color" },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  return {
+    child,
+    shown: () => output.replaceAll(/\x1b\[[\d;?]*[A-Za-z]/g, " "),
+    type: (keys) => void child.stdin.write(keys),
+  };
+}
+
+// `script` takes other arguments elsewhere.
+describe.runIf(process.platform === "linux").each(CLAUDE_VERSIONS)("Claude Code %s", (version) => {
+  it("takes a prompt, shows the answer, leaves on Ctrl-C, and was heard by the gateway alone", async () => {
+    const binary = await installClaude(version);
+    const work = join(home, version);
+    mkdirSync(work);
+    // What the questions of a first start would have written.
+    const answered = {
+      hasCompletedOnboarding: true,
+      theme: "dark",
+      projects: { [work]: { hasTrustDialogAccepted: true } },
+    };
+    writeFileSync(join(home, ".claude.json"), JSON.stringify(answered));
+    const trace = join(home, `trace-${version}`);
+    const proxy = await startRecordingProxy();
+    const under = canTrace() ? tracer(trace) : [];
+    const terminal = onTerminal([...under, process.execPath, EVENER, "claude"], work, {
+      ...cleanEnvironment(home),
+      IS_SANDBOX: "1",
+      EVENER_URL: evener.url,
+      EVENER_KEY: evener.key,
+      EVENER_CLAUDE_BIN: binary,
+      HTTPS_PROXY: proxy.url,
+      HTTP_PROXY: proxy.url,
+    });
+    try {
+      await waitUntil("the prompt", () => terminal.shown().includes("❯"), 20_000);
+      const ended = once(terminal.child, "exit");
+      // The input box takes keys a moment after it is drawn.
+      const typing = setInterval(
+        () => terminal.type(terminal.shown().includes("hello-there") ? "\r" : "hello-there"),
+        400,
+      );
+      await waitUntil("the answer", () => terminal.shown().includes("Greetings-from-the-engine."), 20_000);
+      clearInterval(typing);
+      // Twice: the first asks whether it is meant. One that arrived as two would show no question.
+      terminal.type("\x03");
+      await waitUntil("the question", () => /Ctrl-C again to exit/.test(terminal.shown().replaceAll(/\s+/g, " ")));
+      terminal.type("\x03");
+      expect(await ended).toEqual([0, null]);
+      expect(proxy.asked).toEqual([]);
+      expect(canTrace() ? outsideAddresses(trace) : []).toEqual([]);
+      expect(canTrace() ? tracedCalls(trace) : 1).toBeGreaterThan(0);
+    } finally {
+      terminal.child.kill("SIGKILL");
+      await proxy.close();
+    }
+  });
+});
