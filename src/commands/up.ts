@@ -44,7 +44,7 @@ async function findEngines(config: Config): Promise<FoundEngines> {
     const engines = discovered.map(({ address }) => ({ ...address, name: new URL(address.url).host }));
     return { source: "discovered", engines, stop: async () => {} };
   }
-  const simulator = await startSimulator({});
+  const simulator = await startSimulator({ keepRequests: 0 });
   const name = new URL(simulator.url).host;
   return { source: "simulated", engines: [{ name, url: simulator.url }], stop: () => simulator.close() };
 }

@@ -1,30 +1,19 @@
-/** POST /v1/chat/completions, top to bottom: check → decide the answer → wait for a place → prefill → decode → end. */
-import { performance } from "node:perf_hooks";
-import { type Plan, planAnswer } from "./answer-plan.ts";
-import { type ChatBody, checkChatBody, checkSampling, parseBody } from "./chat-body.ts";
-import { type AnswerShape, createChunkEncoder, encodeCompletion } from "./chat-chunks.ts";
+/** POST /v1/chat/completions, top to bottom: prepare → wait for a place → prefill → decode → end. */
+import { type ChunkEncoder, createChunkEncoder, encodeCompletion } from "./chat-chunks.ts";
+import { type ChatJob, prepareChat } from "./chat-job.ts";
 import { decode } from "./decode.ts";
-import { defaultAnswer } from "./default-answer.ts";
-import { findDirective, planDirective } from "./directive.ts";
 import type { Engine } from "./engine.ts";
 import { type Answering, applyFault } from "./faults.ts";
 import { type Exchange, openStream, send } from "./http.ts";
 import type { Live } from "./live.ts";
 import { observe } from "./metrics.ts";
-import {
-  answeredHashes,
-  checkOutputLimit,
-  countedPrompt,
-  outputLimit,
-  type Prompt,
-  promptHash,
-  readPrompt,
-} from "./prompt.ts";
-import { badRequest, ENGINE_DEAD_BODY, engineDead, modelNotFound } from "./refusal.ts";
-import { scriptRequest } from "./script-runner.ts";
-import type { Fault, Turn } from "./script.ts";
+import { answeredHashes } from "./prompt.ts";
+import { ENGINE_DEAD_BODY } from "./refusal.ts";
+import type { Fault } from "./script.ts";
 
-/** Answers, or throws a Refusal before anything was answered. Sets the record's outcome. */
+type Running = { engine: Engine; job: ChatJob; encoder: ChunkEncoder; answering: Answering; arrived: number };
+
+/** Answers, or throws a Refusal before anything was answered. Sets the record's outcome. `kill` ends the engine. */
 export async function answerChat(
   engine: Engine,
   exchange: Exchange,
@@ -33,166 +22,131 @@ export async function answerChat(
   kill: (process: boolean) => void,
 ): Promise<void> {
   const arrived = performance.now();
-  const { options, scheduler, metrics } = engine;
   const { record } = exchange;
-  record.body = parseBody(text);
-  const body = checkChatBody(record.body);
-  const model = servedModel(body.model, options.models);
-  if (engine.dead) throw engineDead();
-  checkToolParser(body, options.tools);
-  checkOutputLimit(body, options.maxModelLen);
-
-  const directive = findDirective(text);
-  const prompt =
-    directive?.promptTokens === undefined ? readPrompt(body, model, options) : countedPrompt(directive.promptTokens);
-  record.prompt = prompt.text;
-  const maxTokens = outputLimit(body, prompt.length, options.maxModelLen);
-  checkSampling(body.raw);
-  const turn: Turn = directive?.timing ?? decideTurn(engine, exchange, body, model, prompt);
-  const plan = directive ? planDirective(directive, maxTokens) : planTurn(engine, body, turn, maxTokens);
-  const faults: Fault[] = [];
-  if (turn.fault) faults.push(...("kind" in turn.fault ? [turn.fault] : turn.fault));
-
-  const reported = turn.promptTokens ?? prompt.length;
-  const shape: AnswerShape = {
-    id: `chatcmpl-${exchange.req.headers["x-request-id"] === undefined ? engine.nextId(16) : exchange.requestId}`,
-    created: Math.floor(Date.now() / 1000),
-    model,
-    prompt: { prompt: reported, cached: 0, created: 0 },
-    runningUsage:
-      body.continuousUsage && (turn.usage === undefined || turn.usage === "running-only" || turn.usage === "doubled"),
-    finalUsage: body.includeUsage && turn.usage !== "missing" && turn.usage !== "running-only",
-    countsReasoning: options.reasoning,
-    promptTokensDetails: options.promptTokensDetails,
-    fingerprint: engine.fingerprint,
-  };
-  const encoder = createChunkEncoder(shape);
+  const job = prepareChat(engine, exchange, text);
+  const encoder = createChunkEncoder(job.shape);
   const answering: Answering = {
     exchange,
     live,
     stream: undefined,
-    completion: () => encodeCompletion(shape, plan),
+    completion: () => encodeCompletion(job.shape, job.plan),
     chunk: (delta) => encoder.frame({ delta, tokens: record.completionTokens, reasoning: 0 }),
     kill,
   };
-  /** Applies what is scripted for a place; false when the answer is over. */
-  const pass = async (at: Fault): Promise<boolean> => {
-    if (await applyFault(at, answering)) return true;
-    record.outcome = "faulted";
-    return false;
-  };
-
-  for (const fault of faults)
-    if ((fault.kind === "http" || fault.after === "start") && !(await pass(fault))) return finish();
-  if (body.stream) answering.stream = openStream(exchange);
-  record.phase = "waiting";
-  if (!(await scheduler.admit(live, body.priority))) return finish();
-  observe(metrics.queueTime, (performance.now() - arrived) / 1000);
-  try {
-    record.phase = "prefill";
-    for (const fault of faults)
-      if (fault.kind !== "http" && fault.after === "head" && !(await pass(fault))) return finish();
-    const cached = options.prefixCaching ? Math.min(engine.cache.lookup(prompt.tokens, prompt.hashes), reported) : 0;
-    record.promptTokens = reported;
-    record.cachedTokens = cached;
-    const computed =
-      turn.ttft === undefined ? await scheduler.prefill(live, prompt.length - cached) : await live.sleep(turn.ttft);
-    if (!computed) return finish();
-    metrics.promptTokens += reported;
-    if (options.prefixCaching) {
-      metrics.cacheQueries += reported;
-      metrics.cacheHits += cached;
-      engine.cache.add(prompt.hashes);
-      shape.prompt.cached = cached;
-      shape.prompt.created = prompt.hashes.length * options.blockSize - cached;
-    }
-    record.phase = "decode";
-    observe(metrics.timeToFirstToken, (performance.now() - arrived) / 1000);
-    if (
-      !(await decode({
-        plan,
-        encoder,
-        turn,
-        faults,
-        pass,
-        record,
-        live,
-        metrics,
-        stream: answering.stream,
-        decodeSpeed: options.decodeSpeed,
-      }))
-    )
-      return finish();
-    if (answering.stream) {
-      if (shape.finalUsage) {
-        const times = turn.usage === "doubled" ? 2 : 1;
-        for (let i = 0; i < times; i++) answering.stream.add(encoder.usage(plan.tokens, plan.reasoningTokens));
-        record.chunks += times;
-      }
-      answering.stream.add("data: [DONE]\n\n");
-      answering.stream.end();
-    } else {
-      send(exchange, 200, answering.completion(), "application/json");
-    }
+  const running: Running = { engine, job, encoder, answering, arrived };
+  if (await generate(running)) {
     record.outcome = "finished";
     record.phase = "done";
-    if (plan.finish === "length") metrics.success.length++;
-    else metrics.success.stop++;
-    // What was generated is cached too, so that the conversation's next prompt finds it.
-    if (options.prefixCaching && prompt.text !== "") {
-      engine.cache.add(answeredHashes(prompt, plan.written, options.blockSize));
-    }
-    observe(metrics.requestTime, (performance.now() - arrived) / 1000);
+  } else {
+    breakOff(answering);
+  }
+}
+
+/** False when the answer is not given to its end. */
+async function generate(running: Running): Promise<boolean> {
+  const { engine, job, answering, arrived } = running;
+  const { exchange, live } = answering;
+  const { record } = exchange;
+  for (const fault of job.faults) {
+    if ((fault.kind === "http" || fault.after === "start") && !(await pass(fault, answering))) return false;
+  }
+  // As in vLLM, the head goes out as soon as the request is accepted, long before its first token.
+  if (job.body.stream) answering.stream = openStream(exchange);
+  record.phase = "waiting";
+  if (!(await engine.scheduler.admit(live, job.body.priority))) return false;
+  observe(engine.metrics.queueTime, (performance.now() - arrived) / 1000);
+  try {
+    record.phase = "prefill";
+    if (!(await prefill(running))) return false;
+    record.phase = "decode";
+    observe(engine.metrics.timeToFirstToken, (performance.now() - arrived) / 1000);
+    const { stream } = answering;
+    const { plan, turn, faults } = job;
+    const { metrics, options } = engine;
+    const atFault = (fault: Fault): Promise<boolean> => pass(fault, answering);
+    const pace = { delay: turn.delay, decodeSpeed: options.decodeSpeed };
+    const decoded = decode({
+      plan,
+      encoder: running.encoder,
+      pace,
+      faults,
+      pass: atFault,
+      record,
+      live,
+      metrics,
+      stream,
+    });
+    if (!(await decoded)) return false;
+    conclude(running);
+    return true;
   } finally {
-    scheduler.release();
-  }
-
-  /** Ends an exchange that was not answered to its end. */
-  function finish(): void {
-    if (live.ended === "client-gone") record.outcome = "aborted";
-    if (live.ended !== "engine-dead") return;
-    record.outcome = "engine-dead";
-    if (answering.stream) {
-      answering.stream.add(`data: ${ENGINE_DEAD_BODY}\n\ndata: [DONE]\n\n`);
-      answering.stream.end();
-    } else if (!exchange.res.headersSent) {
-      send(exchange, 500, ENGINE_DEAD_BODY, "application/json");
-    }
+    engine.scheduler.release();
   }
 }
 
-function servedModel(asked: string, models: EngineModels): string {
-  if (asked === "") return models[0];
-  if (!models.includes(asked)) throw modelNotFound(asked, models);
-  return asked;
-}
-type EngineModels = Engine["options"]["models"];
-
-function checkToolParser({ toolChoice }: ChatBody, hasParser: boolean): void {
-  if (hasParser || toolChoice === "none") return;
-  if (toolChoice === "auto") {
-    throw badRequest('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set');
+/** Looks the prompt up in the cache and computes the rest. */
+async function prefill({ engine, job, answering }: Running): Promise<boolean> {
+  const { options, metrics, cache, scheduler } = engine;
+  const { prompt, turn, shape } = job;
+  const { live, exchange } = answering;
+  for (const fault of job.faults) {
+    if (fault.kind !== "http" && fault.after === "head" && !(await pass(fault, answering))) return false;
   }
-  const choice = toolChoice === "required" ? '"required"' : `function "${toolChoice.name}"`;
-  throw badRequest(`tool_choice=${choice} requires --tool-call-parser to be set`);
+  const reported = shape.prompt.prompt;
+  const cached = options.prefixCaching ? Math.min(cache.lookup(prompt.tokens, prompt.hashes), reported) : 0;
+  exchange.record.cachedTokens = cached;
+  const computed = turn.ttft === undefined ? scheduler.prefill(live, prompt.length - cached) : live.sleep(turn.ttft);
+  if (!(await computed)) return false;
+  metrics.promptTokens += reported;
+  if (!options.prefixCaching) return true;
+  metrics.cacheQueries += reported;
+  metrics.cacheHits += cached;
+  cache.add(prompt.hashes);
+  shape.prompt.cached = cached;
+  shape.prompt.created = Math.min(prompt.hashes.length * options.blockSize, reported) - cached;
+  return true;
 }
 
-function decideTurn(engine: Engine, { req }: Exchange, body: ChatBody, model: string, prompt: Prompt): Turn {
-  const attempt = engine.script.attempt(promptHash(prompt, engine.options.blockSize));
-  return engine.script.answer(scriptRequest(body, req.headers, model, attempt)) ?? defaultAnswer(body);
+/** The end of an answer, after its last token. */
+function conclude({ engine, job, encoder, answering, arrived }: Running): void {
+  const { exchange, stream } = answering;
+  const { plan, prompt, shape, turn } = job;
+  const { metrics, options } = engine;
+  if (stream) {
+    const times = shape.finalUsage ? (turn.usage === "doubled" ? 2 : 1) : 0;
+    for (let i = 0; i < times; i++) stream.add(encoder.usage(plan.tokens, plan.reasoningTokens));
+    exchange.record.chunks += times;
+    stream.add("data: [DONE]\n\n");
+    stream.end();
+  } else {
+    send(exchange, 200, answering.completion(), "application/json");
+  }
+  metrics.success[plan.finish === "length" ? "length" : "stop"]++;
+  observe(metrics.requestTime, (performance.now() - arrived) / 1000);
+  // What was generated is cached too, so that the conversation's next prompt finds it.
+  if (options.prefixCaching && prompt.text !== "") {
+    engine.cache.add(answeredHashes(prompt, plan.written, options.blockSize));
+  }
 }
 
-function planTurn(engine: Engine, body: ChatBody, turn: Turn, maxTokens: number): Plan {
-  const { toolChoice } = body;
-  const thinks = body.templateArguments["enable_thinking"] !== false;
-  const { reasoning: _, ...withoutReasoning } = turn;
-  return planAnswer(thinks ? turn : withoutReasoning, {
-    maxTokens,
-    stop: body.stop,
-    includeStop: body.includeStop,
-    parsesCalls: engine.options.tools && body.tools.length > 0 && toolChoice !== "none",
-    parsesReasoning: engine.options.reasoning && thinks,
-    forcedCall: typeof toolChoice === "object" ? "named" : toolChoice === "required" ? "required" : "none",
-    nextId: () => engine.nextId(16),
-  });
+/** Applies a scripted fault; false when the answer is over. */
+async function pass(fault: Fault, answering: Answering): Promise<boolean> {
+  if (await applyFault(fault, answering)) return true;
+  answering.exchange.record.outcome = "faulted";
+  return false;
+}
+
+/** Says of an answer that ended early how it did; where the engine died, to the client too. */
+function breakOff({ exchange, live, stream }: Answering): void {
+  const { record, res } = exchange;
+  if (live.ended === "client-gone") record.outcome = "aborted";
+  if (live.ended !== "engine-dead") return;
+  record.outcome = "engine-dead";
+  if (stream) {
+    stream.add(`data: ${ENGINE_DEAD_BODY}\n\n`);
+    stream.add("data: [DONE]\n\n");
+    stream.end();
+  } else if (!res.headersSent) {
+    send(exchange, 500, ENGINE_DEAD_BODY, "application/json");
+  }
 }

@@ -1,12 +1,11 @@
 /** The decode phase: chunks at the engine's pace, with scripted faults in their places. The hot path of load tests. */
-import { performance } from "node:perf_hooks";
 import type { Frame, Plan } from "./answer-plan.ts";
 import type { ChunkEncoder } from "./chat-chunks.ts";
 import type { EventStream } from "./http.ts";
 import type { Live } from "./live.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RecordedRequest } from "./record.ts";
-import type { Fault, Turn } from "./script.ts";
+import type { Fault } from "./script.ts";
 
 /** Chunks that share a write and a turn of the event loop when there is no pace to keep. */
 const MOST_AT_ONCE = 64;
@@ -14,7 +13,8 @@ const MOST_AT_ONCE = 64;
 export type Decoding = {
   plan: Plan;
   encoder: ChunkEncoder;
-  turn: Pick<Turn, "delay">;
+  /** Milliseconds between chunks, where the script says so; else tokens a second, of which 0 is as fast as possible. */
+  pace: { delay: number | undefined; decodeSpeed: number };
   faults: readonly Fault[];
   /** Applies a fault; false when the answer is over. */
   pass: (fault: Fault) => Promise<boolean>;
@@ -23,13 +23,12 @@ export type Decoding = {
   metrics: Metrics;
   /** Absent: nothing is written, but it takes its time. */
   stream: EventStream | undefined;
-  /** Tokens a second; 0 is as fast as possible. */
-  decodeSpeed: number;
 };
 
 /** False when the answer broke off: by a fault, or because the request ended. */
 export async function decode(decoding: Decoding): Promise<boolean> {
-  const { plan, encoder, turn, record, live, metrics, stream, decodeSpeed } = decoding;
+  const { plan, encoder, record, live, metrics, stream } = decoding;
+  const { delay, decodeSpeed } = decoding.pace;
   const { frames } = plan;
   const faults = placedFaults(decoding);
   const last = frames.length - 1;
@@ -38,20 +37,16 @@ export async function decode(decoding: Decoding): Promise<boolean> {
 
   /** When a chunk is due, milliseconds after the first. */
   const due = (chunk: number, tokens: number): number => {
-    if (turn.delay !== undefined) return chunk * turn.delay;
+    if (delay !== undefined) return chunk * delay;
     return decodeSpeed === 0 ? 0 : ((tokens - 1) / decodeSpeed) * 1000;
   };
-  const paced = turn.delay !== undefined || decodeSpeed > 0;
+  const paced = delay !== undefined || decodeSpeed > 0;
   const untilDue = async (chunk: number, tokens: number): Promise<boolean> => {
-    if (paced) {
-      const wait = due(chunk, tokens) - (performance.now() - begun);
-      if (wait <= 0.5) return true;
-      unsent = 0;
-      return (await flush()) && (await live.sleep(wait));
-    }
-    if (unsent < MOST_AT_ONCE) return true;
+    const wait = paced ? due(chunk, tokens) - (performance.now() - begun) : 0;
+    // Half a millisecond is less than timers can keep. What is late anyway still makes way for others now and then.
+    if (wait <= 0.5 && unsent < MOST_AT_ONCE) return true;
     unsent = 0;
-    return (await flush()) && (await live.sleep(0));
+    return (await flush()) && (await live.sleep(Math.max(0, wait)));
   };
   const flush = async (): Promise<boolean> => stream?.flush(live) ?? live.ended === undefined;
   const emit = (event: string | undefined, tokens: number): void => {

@@ -58,6 +58,12 @@ export function engineDead(): Refusal {
   return new Refusal(500, ENGINE_DEAD_BODY);
 }
 
+/** What vLLM answers when its own code throws. */
+export function internalError(error: unknown): Refusal {
+  const message = error instanceof Error ? error.message : String(error);
+  return new Refusal(500, errorBody(message, "InternalServerError", null, 500));
+}
+
 /** The error object of a scripted HTTP error that gives no body of its own. */
 export function scriptedErrorBody(status: number): string {
   return errorBody(`scripted HTTP ${status} of the simulated engine`, "ScriptedError", null, status);

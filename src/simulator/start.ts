@@ -6,9 +6,10 @@ import { answerChat } from "./chat.ts";
 import { createEngine } from "./engine.ts";
 import { type Exchange, send } from "./http.ts";
 import { renderMetrics } from "./metrics.ts";
+import { modelsBody } from "./models-body.ts";
 import { resolveOptions, type SimulatorOptions } from "./options.ts";
 import { type Counters, countOutcome, createCounters, createRecord, type RecordedRequest } from "./record.ts";
-import { methodNotAllowed, notFound, Refusal, unauthorized, unsupportedMediaType } from "./refusal.ts";
+import { internalError, methodNotAllowed, notFound, Refusal, unauthorized, unsupportedMediaType } from "./refusal.ts";
 import type { Script, Turn } from "./script.ts";
 import { answerDetokenize, answerTokenize } from "./tokenize-routes.ts";
 
@@ -51,36 +52,6 @@ export async function startSimulator(given: SimulatorOptions = {}): Promise<Simu
   const counters = createCounters();
   const started = Math.floor(Date.now() / 1000);
 
-  const models = (): string =>
-    JSON.stringify({
-      object: "list",
-      data: options.models.map((id) => ({
-        id,
-        object: "model",
-        created: started,
-        owned_by: "vllm",
-        root: options.models[0],
-        parent: null,
-        max_model_len: options.maxModelLen,
-        permission: [
-          {
-            id: `modelperm-${engine.nextId(16)}`,
-            object: "model_permission",
-            created: started,
-            allow_create_engine: false,
-            allow_sampling: true,
-            allow_logprobs: true,
-            allow_search_indices: false,
-            allow_view: true,
-            allow_fine_tuning: false,
-            organization: "*",
-            group: null,
-            is_blocking: false,
-          },
-        ],
-      })),
-    });
-
   type Route = { method: "GET" | "POST"; answer: (exchange: Exchange, text: string) => void | Promise<void> };
   const json =
     (answer: (text: string) => string): Route["answer"] =>
@@ -88,7 +59,7 @@ export async function startSimulator(given: SimulatorOptions = {}): Promise<Simu
       send(exchange, 200, answer(text), JSON_TYPE);
   const routes: Record<string, Route> = {
     "/v1/chat/completions": { method: "POST", answer: chat },
-    "/v1/models": { method: "GET", answer: json(models) },
+    "/v1/models": { method: "GET", answer: json(() => modelsBody(engine, started)) },
     "/tokenize": { method: "POST", answer: json((text) => answerTokenize(text, options)) },
     "/detokenize": { method: "POST", answer: json((text) => answerDetokenize(text, options)) },
     "/health": { method: "GET", answer: (exchange) => send(exchange, engine.dead ? 503 : 200, "") },
@@ -119,12 +90,19 @@ export async function startSimulator(given: SimulatorOptions = {}): Promise<Simu
     try {
       await dispatch(exchange, path.split("?", 1)[0] ?? path);
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      record.outcome = "refused";
-      send(exchange, error.status, error.body, JSON_TYPE, error.headers);
+      refuse(exchange, error);
     } finally {
       if (record.outcome === "pending") record.outcome = "finished";
     }
+  }
+
+  function refuse(exchange: Exchange, error: unknown): void {
+    const { res, record } = exchange;
+    // A script that throws is answered as vLLM answers a fault of its own, so that whoever wrote it sees what it threw.
+    const refusal = error instanceof Refusal ? error : internalError(error);
+    record.outcome = "refused";
+    if (res.headersSent) res.destroy();
+    else send(exchange, refusal.status, refusal.body, JSON_TYPE, refusal.headers);
   }
 
   async function dispatch(exchange: Exchange, path: string): Promise<void> {
@@ -139,10 +117,18 @@ export async function startSimulator(given: SimulatorOptions = {}): Promise<Simu
     }
     if (!route) throw notFound();
     if (req.method !== route.method) throw methodNotAllowed(route.method);
-    if (route.method === "GET") return route.answer(exchange, "");
+    if (route.method === "GET") {
+      await route.answer(exchange, "");
+      return;
+    }
     if (!(req.headers["content-type"] ?? "").startsWith(JSON_TYPE)) throw unsupportedMediaType();
-    if (route.answer === chat) return chat(exchange);
-    return route.answer(exchange, await readText(req));
+    if (route.answer === chat) {
+      await chat(exchange);
+      return;
+    }
+    const text = await readText(req);
+    if (text === undefined) exchange.record.outcome = "aborted";
+    else await route.answer(exchange, text);
   }
 
   async function chat(exchange: Exchange): Promise<void> {
@@ -153,13 +139,11 @@ export async function startSimulator(given: SimulatorOptions = {}): Promise<Simu
       if (!res.writableFinished) live.end("client-gone");
     });
     try {
-      await answerChat(engine, exchange, live, await readText(req), kill);
+      const text = await readText(req);
+      if (text === undefined) record.outcome = "aborted";
+      else await answerChat(engine, exchange, live, text, kill);
     } catch (error) {
-      if (live.ended !== "client-gone") {
-        record.outcome = "refused";
-        throw error;
-      }
-      record.outcome = "aborted";
+      refuse(exchange, error);
     } finally {
       countOutcome(counters, record);
       engine.leave(live);
@@ -227,9 +211,14 @@ export async function startSimulator(given: SimulatorOptions = {}): Promise<Simu
   };
 }
 
-/** A request's body. Rejects when the client leaves before it is complete. */
-async function readText(req: IncomingMessage): Promise<string> {
+/** A request's body; undefined when the client left before it was complete. */
+async function readText(req: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
-  for await (const chunk of req) chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of req) chunks.push(chunk as Buffer);
+  } catch (error) {
+    if (req.complete) throw error;
+    return undefined;
+  }
   return Buffer.concat(chunks).toString("utf8");
 }

@@ -1,5 +1,6 @@
 /** The simulated engine against what a live vLLM 0.32.0 answered to the same requests, byte for byte but for ids and times. */
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { chat, send, simulate } from "../../test/support/simulator.ts";
 import type { SimulatorOptions } from "./options.ts";
@@ -272,4 +273,38 @@ describe("refusals and the rest", () => {
     expect(known).toEqual(expect.arrayContaining(mine));
     expect(text).toContain('vllm:prefix_cache_hits_total{engine="0",model_name="test-model"} 0.0');
   });
+});
+
+test("every event is an HTTP chunk of its own, as from uvicorn, and the body ends with an empty one", async () => {
+  const simulator = await simulate(ENGINE);
+  simulator.next({ text: ["é", "b"] });
+  const body = JSON.stringify({ messages: [{ role: "user", content: "hi" }], stream: true });
+  const socket = connect(simulator.port, "127.0.0.1");
+  socket.write(
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n` +
+      `content-length: ${body.length}\r\n\r\n${body}`,
+  );
+  const received: Buffer[] = [];
+  for await (const part of socket) received.push(part as Buffer);
+  let rest = Buffer.concat(received);
+  rest = rest.subarray(rest.indexOf("\r\n\r\n") + 4);
+  const chunks: string[] = [];
+  while (rest.length > 0) {
+    const start = rest.indexOf("\r\n") + 2;
+    const end = start + Number.parseInt(rest.toString("latin1", 0, start), 16);
+    chunks.push(rest.toString("utf8", start, end));
+    expect(rest.toString("latin1", end, end + 2)).toBe("\r\n");
+    rest = rest.subarray(end + 2);
+  }
+  expect(chunks.map((chunk) => /^data: [^\n]+\n\n$/.test(chunk))).toEqual([true, true, true, true, true, false]);
+  expect(chunks[1]).toContain('{"content":"é"}');
+  expect(chunks.slice(-2)).toEqual(["data: [DONE]\n\n", ""]);
+});
+
+test("running usage is given only to who asked for usage at all", async () => {
+  const simulator = await simulate(ENGINE);
+  const messages = [{ role: "user", content: "hi" }];
+  const { text } = await chat(simulator, { messages, stream: true, stream_options: { continuous_usage_stats: true } })
+    .answer;
+  expect(text).not.toContain('"usage"');
 });
