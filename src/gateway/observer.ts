@@ -50,9 +50,10 @@ export function createObserver(log: Logger, metrics: Metrics): Observer {
   };
 }
 
-/** Where a fault of our own is, for the log: its first frames have no data in them, only places. */
+/** Where a fault of our own is, for the log: its kind and the places it passed, but not its message, which may quote data. */
 function causeOf(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  if (!(cause instanceof Error)) return String(cause);
-  return (cause.stack ?? cause.message).split("\n").slice(0, 6).join(" | ");
+  if (!(cause instanceof Error)) return typeof cause;
+  const places = (cause.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  return [cause.name, ...places.slice(0, 5).map((line) => line.trim())].join(" | ");
 }
