@@ -146,14 +146,14 @@ export class EngineCall implements UpstreamCall, SocketAware, Watched {
     // A time read from the clock may be one step old: allow for it rather than be early.
     const quiet = now - this.#since - LARGEST_STEP_MS;
     if (totalMs > 0 && now - this.#startedAt - LARGEST_STEP_MS > totalMs)
-      return timeout(`the engine's answer took longer than the ${seconds(totalMs)} that timeouts.total allows`);
+      return timeout(`the engine's answer took longer than ${seconds(totalMs)}`);
     if (this.#paused) return undefined;
     if (this.#progress === "connecting" && connectMs > 0 && quiet > connectMs)
       return new GatewayError("engine_unreachable", `the engine did not take the connection in ${seconds(connectMs)}`);
     if (this.#progress !== "connecting" && !this.#anyBytes && firstByteMs > 0 && quiet > firstByteMs)
-      return timeout(`the engine sent nothing for ${seconds(firstByteMs)}, the limit of timeouts.first_byte`);
+      return timeout(`the engine sent nothing for ${seconds(firstByteMs)}`);
     if (this.#anyBytes && idleMs > 0 && quiet > idleMs)
-      return timeout(`the engine fell silent for ${seconds(idleMs)} in its answer, the limit of timeouts.idle`);
+      return timeout(`the engine fell silent for ${seconds(idleMs)} in the middle of its answer`);
     return undefined;
   }
 

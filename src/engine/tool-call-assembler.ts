@@ -115,7 +115,7 @@ export class ToolCallAssembler {
       const taken = target.balance.complete ? rest.length : target.balance.push(rest);
       const piece = rest.slice(0, taken);
       rest = rest.slice(taken);
-      // White space behind complete arguments is nobody's.
+      // White space before arguments is nobody's; it would look like their beginning.
       if (target.text !== "" || piece.trim() !== "") this.#take(target, piece, out);
     }
     this.#advance(out);

@@ -20,7 +20,7 @@ const CLOSED = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET", "UND_ERR_CLOSED
 const CUT = new Set(["UND_ERR_RES_CONTENT_LENGTH_MISMATCH", "UND_ERR_ABORTED", ...CLOSED]);
 
 /** The error's code as Node and undici give it, of the error itself or of the first one it aggregates. */
-export function errorCode(error: unknown): string {
+function errorCode(error: unknown): string {
   if (!(error instanceof Error)) return "";
   if ("code" in error && typeof error.code === "string" && error.code !== "") return error.code;
   if (error instanceof AggregateError) return errorCode(error.errors[0]);

@@ -16,8 +16,6 @@ export function upstream(): Upstream {
   return made;
 }
 
-export type Reply = { status?: number; body: unknown };
-
 /** What is answered to `GET /path` and `POST /path`: JSON, text, or a function of the request's body; anything else is 404. */
 export type Routes = Record<string, unknown>;
 
