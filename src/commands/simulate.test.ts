@@ -1,8 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { Command } from "commander";
 import { expect, onTestFinished, test } from "vitest";
+import { register } from "./simulate.ts";
 
 const ENTRY = `
   import { Command } from "commander";
@@ -61,4 +64,13 @@ test("says in one line what is wrong with how it was called", async () => {
   });
   expect(number).toMatchObject({ code: 2, stderr: expect.stringContaining("It must be a number, 0 or more.") });
   expect(script).toMatchObject({ code: 2, stderr: "cannot read the script no-such-file.yaml: no such file\n" });
+});
+
+test("every option is documented", () => {
+  const guide = readFileSync(new URL("../../docs/simulated-engine.md", import.meta.url), "utf8");
+  const program = new Command();
+  register(program);
+  const flags = program.commands.flatMap(({ options }) => options.map(({ long }) => long));
+  expect(flags.length).toBeGreaterThan(10);
+  expect(flags.filter((flag) => !guide.includes(`\`${flag}\``))).toEqual([]);
 });

@@ -89,11 +89,10 @@ test.each<[Fault["kind"] & ("hang" | "silence"), "start" | "head" | number, numb
   const simulator = await simulate({ script: () => ({ text: TEXT, fault }) });
   const request = chat(simulator, { messages: [{ role: "user", content: "hello" }], stream: true });
   await until(() => simulator.requests.length === 1);
-  let seen = -1;
-  while (request.bytes() !== seen) {
-    seen = request.bytes();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  if (after !== "start") await until(() => request.received().status === 200);
+  await until(() => eventData(request.received().text).length === chunks);
+  // Long enough for more, if more would come.
+  await new Promise((resolve) => setTimeout(resolve, 50));
   request.abort();
   await simulator.idle();
   const got = await request.answer;

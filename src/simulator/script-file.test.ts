@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -23,6 +23,12 @@ test("a script in YAML plays as it is written", async () => {
   const [first, second] = [await chat(simulator, ask).answer, await chat(simulator, ask).answer];
   expect(first.status).toBe(429);
   expect(JSON.parse(second.text).choices[0].message.content).toContain("one two");
+});
+
+test("the example in the documentation is a script", () => {
+  const guide = readFileSync(new URL("../../docs/simulated-engine.md", import.meta.url), "utf8");
+  const example = /```yaml\n([^]*?)```/.exec(guide)?.[1] ?? "";
+  expect(parseScript(example, "example")).toHaveLength(4);
 });
 
 test.each([

@@ -21,7 +21,12 @@ export type RawAnswer = {
   end: "complete" | "cut" | "no-head";
 };
 
-export type RawRequest = { answer: Promise<RawAnswer>; bytes: () => number; abort(): void };
+export type RawRequest = {
+  answer: Promise<RawAnswer>;
+  /** What has come so far; status 0 before the head. */
+  received(): { status: number; text: string };
+  abort(): void;
+};
 
 /** Sends a request on a connection of its own. `body` is sent as JSON unless it is text. */
 export function send(
@@ -34,6 +39,7 @@ export function send(
     headers: { ...(body !== undefined && { "content-type": "application/json" }), ...headers },
   });
   const chunks: Buffer[] = [];
+  let status = 0;
   const answer = new Promise<RawAnswer>((resolve) => {
     const finish = (end: RawAnswer["end"], response?: http.IncomingMessage): void => {
       const raw = response?.rawHeaders ?? [];
@@ -41,11 +47,10 @@ export function send(
       const whole = Buffer.concat(chunks);
       resolve({ status: response?.statusCode ?? 0, headers: list, body: whole, text: whole.toString("utf8"), end });
     };
-    let answered = false;
     // A reset is told to the request too when the response has begun.
-    request.on("error", () => answered || finish("no-head"));
+    request.on("error", () => status > 0 || finish("no-head"));
     request.on("response", (response) => {
-      answered = true;
+      status = response.statusCode ?? 0;
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", () => {});
       response.on("close", () => finish(response.complete ? "complete" : "cut", response));
@@ -54,7 +59,7 @@ export function send(
   request.end(body === undefined || typeof body === "string" ? body : JSON.stringify(body));
   return {
     answer,
-    bytes: () => chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+    received: () => ({ status, text: Buffer.concat(chunks).toString("utf8") }),
     abort: () => void request.destroy(),
   };
 }
