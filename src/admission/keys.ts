@@ -85,6 +85,8 @@ export async function listKeys(store: Store, filter: { tenant?: string | undefin
  * Revokes a key for good; revoking it again changes nothing. The caller tells its key ring. Throws GatewayError `not_found`.
  */
 export async function revokeKey(store: Store, actor: Actor, id: string): Promise<VirtualKey> {
+  const unknown = new GatewayError("not_found", `there is no key with the id ${id}; list them with: evener key list`);
+  if (!/^key_[0-9a-z]+$/.test(id)) throw unknown;
   return store.db.transaction().execute(async (trx) => {
     const revoked = await trx
       .updateTable("virtual_key")
@@ -101,7 +103,7 @@ export async function revokeKey(store: Store, actor: Actor, id: string): Promise
       .select("tenant.name as tenant")
       .where("virtual_key.id", "=", id)
       .executeTakeFirst();
-    if (row === undefined) throw new GatewayError("not_found", `there is no key with the id ${id}`);
+    if (row === undefined) throw unknown;
     return toKey(row);
   });
 }

@@ -31,8 +31,7 @@ export function register(program: Command): void {
     .action(async (options: { tenant: string; name: string; json?: true }) => {
       const created = await adminClient().post("/keys", CreatedKey, { tenant: options.tenant, name: options.name });
       if (options.json) return printJson(created);
-      print(`${created.key}\n`);
-      print(`This is the only time the key is shown; only a keyed hash of it is stored.`);
+      print(`${created.key}\n\nThis is the only time the key is shown; only a keyed hash of it is stored.`);
       print(`Tenant ${printable(created.tenant)}, name ${printable(created.name)}, id ${created.id}`);
     });
 

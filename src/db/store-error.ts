@@ -37,14 +37,15 @@ const LOST = new Set([
  */
 const AWAY = /^(?:08...|53...|57...|58...|25006)$/;
 
-/** pg's own failures carry no code at all. */
-const PG_MESSAGES = [
+/** pg's and Kysely's own failures carry no code at all. */
+const CODELESS = [
   "Connection terminated",
   "timeout exceeded when trying to connect",
   "Query read timeout",
   "Client has encountered a connection error",
   "Cannot use a pool after calling end on the pool",
   "Client was closed",
+  "driver has already been destroyed",
 ];
 
 /** Whether a thrown value says that the store is away, so that the same statement may succeed later. */
@@ -54,7 +55,7 @@ export function isStoreAway(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isStoreAway);
   const code = (error as { code?: unknown }).code;
   if (typeof code === "string") return LOST.has(code) || AWAY.test(code);
-  return PG_MESSAGES.some((text) => error.message.startsWith(text));
+  return CODELESS.some((text) => error.message.startsWith(text));
 }
 
 /** Whether a thrown value is the named unique constraint (or any unique constraint) refusing a row. */

@@ -186,7 +186,7 @@ function writeCursor(row: UsageRequest): string {
 }
 
 function readCursor(cursor: string): { startedAt: string; requestId: string } {
-  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (.+)$/.exec(Buffer.from(cursor, "base64url").toString());
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([!-~]+)$/.exec(Buffer.from(cursor, "base64url").toString());
   const [, startedAt, requestId] = match ?? [];
   if (startedAt === undefined || requestId === undefined)
     throw new GatewayError("invalid_request", "`after` is not a cursor that this gateway gave", { param: "after" });

@@ -1,8 +1,11 @@
 /** Reads the admin API's bodies and queries by their schemas, and says in one line what is wrong with them. */
 import type { Context } from "hono";
-import type { z } from "zod";
+import { z } from "zod";
 import { GatewayError } from "../conversation/errors.ts";
 import type { AdminEnv } from "./admin.ts";
+
+/** Postgres cannot hold U+0000, so nothing is named with it. */
+export const filterText = z.string().refine((text) => !text.includes("\0"), "must not contain U+0000");
 
 /** Throws GatewayError `invalid_json` or `invalid_request`. */
 export async function readBody<T extends z.ZodType>(c: Context<AdminEnv>, schema: T): Promise<z.output<T>> {

@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { type VirtualKey, createKey, listKeys, revokeKey } from "../admission/keys.ts";
-import { readBody, readQuery } from "./admin-input.ts";
+import { filterText, readBody, readQuery } from "./admin-input.ts";
 import type { AdminEnv, AdminOptions } from "./admin.ts";
 
 const NewKey = z.strictObject({
@@ -10,7 +10,7 @@ const NewKey = z.strictObject({
   name: z.string().optional(),
   expires_at: z.iso.datetime({ offset: true }).optional(),
 });
-const Filter = z.strictObject({ tenant: z.string().optional() });
+const Filter = z.strictObject({ tenant: filterText.optional() });
 
 export function keyRoutes(app: Hono<AdminEnv>, { store, keyRing, pepper }: AdminOptions): void {
   app.post("/keys", async (c) => {

@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { USAGE_GROUPINGS, usageByGroup, usageByRequest } from "../ledger/usage-report.ts";
-import { readQuery } from "./admin-input.ts";
+import { filterText, readQuery } from "./admin-input.ts";
 import type { AdminEnv, AdminOptions } from "./admin.ts";
 
 const time = z.iso
@@ -11,7 +11,7 @@ const time = z.iso
 
 const Query = z.strictObject({
   by: z.enum([...USAGE_GROUPINGS, "request"]).default("tenant"),
-  tenant: z.string().optional(),
+  tenant: filterText.optional(),
   since: time.optional(),
   until: time.optional(),
   limit: z.coerce.number().int().min(1).max(5_000).default(1_000),

@@ -185,9 +185,10 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("keys on $kind", ({ open 
       expect(await outcome(() => ring.authenticate(credentialsOf({ authorization })))).toEqual(refused);
       expect(await outcome(() => ring.authenticate(credentialsOf({ "x-api-key": attack })))).toEqual(refused);
       expect(await outcome(() => createTenant(store, ACTOR, attack))).toMatchObject({ code: "invalid_request" });
+      expect(await outcome(() => revokeKey(store, ACTOR, attack))).toMatchObject({ code: "not_found" });
+      // The admin API lets no U+0000 through to here.
       if (attack.includes("\0")) continue;
       expect(await outcome(() => listKeys(store, { tenant: attack }))).toMatchObject({ code: "not_found" });
-      expect(await outcome(() => revokeKey(store, ACTOR, attack))).toMatchObject({ code: "not_found" });
     }
     expect([await listTenants(store), await listKeys(store)]).toEqual(before);
     await ring.close();

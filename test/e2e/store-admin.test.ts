@@ -1,0 +1,334 @@
+/** The admin API on both stores, and the commands that speak to it: who may call it, what it takes, what it answers. */
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import type { Server } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { serve } from "@hono/node-server";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { registerAdminKeys } from "../../src/admission/admin-keys.ts";
+import { newKey } from "../../src/admission/key-format.ts";
+import { type KeyRing, createKeyRing } from "../../src/admission/key-ring.ts";
+import { createKeyStore } from "../../src/admission/key-store.ts";
+import type { Store } from "../../src/db/open-store.ts";
+import { createUsageWriter } from "../../src/ledger/usage-writer.ts";
+import { adminApp } from "../../src/routes/admin.ts";
+import { cleanEnvironment, runEvener } from "../support/evener.ts";
+import { STORE_KINDS, type TestStore } from "../support/stores.ts";
+import { usageRow } from "../support/usage-row.ts";
+
+const PEPPER = Buffer.alloc(32, 9);
+const ADMIN_KEY = newKey("admin");
+
+type Json = Record<string, unknown>;
+
+/** A URL where nothing listens. */
+async function closedPort(): Promise<string> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return `http://127.0.0.1:${port}`;
+}
+
+async function appOn(store: Store, keyRing: KeyRing) {
+  const adminKeys = await registerAdminKeys(store, PEPPER, [{ name: "test", secret: ADMIN_KEY }]);
+  const faults: string[] = [];
+  const app = adminApp({
+    store,
+    keyRing,
+    adminKeys,
+    pepper: PEPPER,
+    onFault: (_error, requestId) => faults.push(requestId),
+  });
+  const ask = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
+    const response = await app.request(`/admin/v1${path}`, {
+      method,
+      headers: { "x-api-key": ADMIN_KEY, ...headers },
+      ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    return { status: response.status, headers: response.headers, body: (await response.json()) as Json };
+  };
+  return { app, ask, faults };
+}
+
+describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ open }) => {
+  let test: TestStore;
+  let ring: KeyRing;
+  let ask: Awaited<ReturnType<typeof appOn>>["ask"];
+  beforeAll(async () => {
+    test = await open();
+    ring = createKeyRing(createKeyStore(test.store), PEPPER);
+    ({ ask } = await appOn(test.store, ring));
+  });
+  afterAll(async () => {
+    await ring.close();
+    await test.dispose();
+  });
+
+  it("lets in an admin key in either header, and says whose it is", async () => {
+    const { status, body } = await ask("GET", "/whoami");
+    expect([status, body]).toEqual([200, { id: expect.stringMatching(/^adm_/), name: "test" }]);
+    const bearer = await ask("GET", "/whoami", undefined, { authorization: `Bearer ${ADMIN_KEY}` });
+    expect(bearer.body).toEqual(body);
+  });
+
+  it.each([
+    [401, "unknown_key", { "x-api-key": newKey("admin") }],
+    [401, "unknown_key", { "x-api-key": "' OR 1=1 --" }],
+    [401, "missing_credentials", { "x-api-key": "" }],
+    [400, "conflicting_credentials", { authorization: "Bearer another" }],
+  ])("answers %i %s to %o", async (status, code, headers) => {
+    for (const path of ["/whoami", "/tenants", "/nothing"]) {
+      const answer = await ask("GET", path, undefined, headers);
+      expect(answer.status).toBe(status);
+      expect(answer.headers.get("x-should-retry")).toBe("false");
+      expect(answer.body).toEqual({
+        error: {
+          type: expect.any(String),
+          code,
+          message: expect.any(String),
+          request_id: answer.headers.get("request-id"),
+        },
+      });
+    }
+  });
+
+  it("does not let in a tenant's key", async () => {
+    const { body } = await ask("POST", "/keys", { tenant: "curious" });
+    expect((await ask("GET", "/tenants", undefined, { "x-api-key": String(body["key"]) })).status).toBe(401);
+  });
+
+  it("makes and lists tenants", async () => {
+    const made = await ask("POST", "/tenants", { name: "first" });
+    const tenant = {
+      id: expect.stringMatching(/^ten_/),
+      name: "first",
+      created_at: expect.any(String),
+      archived_at: null,
+    };
+    expect([made.status, made.body]).toEqual([201, tenant]);
+    const listed = await ask("GET", "/tenants");
+    expect(listed.body["data"]).toContainEqual({ ...tenant, keys: 0 });
+    expect(await ask("POST", "/tenants", { name: "first" })).toMatchObject({
+      status: 400,
+      body: { error: { code: "invalid_request", message: "there is a tenant named first already" } },
+    });
+  });
+
+  it("makes, lists and revokes keys; the key itself is in the first answer alone", async () => {
+    const made = await ask("POST", "/keys", { tenant: "acme", name: "ci", expires_at: "2099-01-01T00:00:00+01:00" });
+    expect(made.status).toBe(201);
+    const { key, ...rest } = made.body;
+    expect(rest).toEqual({
+      id: expect.stringMatching(/^key_/),
+      tenant: "acme",
+      tenant_id: expect.stringMatching(/^ten_/),
+      name: "ci",
+      hint: `${String(key).slice(0, 7)}…`,
+      created_at: expect.any(String),
+      expires_at: "2098-12-31T23:00:00.000Z",
+      revoked_at: null,
+      last_used_at: null,
+    });
+    expect(made.headers.get("cache-control")).toBe("no-store");
+    expect(await ring.authenticate(String(key))).toMatchObject({ keyId: rest["id"], tenant: "acme", key: "ci" });
+    const listed = await ask("GET", "/keys?tenant=acme");
+    expect(listed.body).toEqual({ data: [rest] });
+    expect(JSON.stringify((await ask("GET", "/keys")).body)).not.toContain(String(key).slice(8));
+
+    const revoked = await ask("POST", `/keys/${String(rest["id"])}/revoke`);
+    expect([revoked.status, revoked.body]).toEqual([200, { ...rest, revoked_at: expect.any(String) }]);
+    expect(() => ring.authenticate(String(key))).toThrow(expect.objectContaining({ code: "unknown_key" }));
+    expect((await ask("POST", "/keys/key_nobody/revoke")).status).toBe(404);
+  });
+
+  it("writes the admin key's id into the audit log", async () => {
+    const { body: admin } = await ask("GET", "/whoami");
+    const { body: key } = await ask("POST", "/keys", { tenant: "audited" });
+    const row = await test.store.db
+      .selectFrom("audit_log")
+      .select(["actor", "action"])
+      .where("subject", "=", String(key["id"]))
+      .executeTakeFirst();
+    expect(row).toEqual({ actor: admin["id"], action: "key.create" });
+  });
+
+  it.each([
+    ["POST", "/keys", "{", "invalid_json"],
+    ["POST", "/keys", "", "invalid_json"],
+    ["POST", "/keys", [], "invalid_request"],
+    ["POST", "/keys", {}, "invalid_request"],
+    ["POST", "/keys", { tenant: 7 }, "invalid_request"],
+    ["POST", "/keys", { tenant: "a", nmae: "typo" }, "invalid_request"],
+    ["POST", "/keys", { tenant: "a", expires_at: "tomorrow" }, "invalid_request"],
+    ["POST", "/keys", { tenant: "a", expires_at: "2020-01-01T00:00:00Z" }, "invalid_request"],
+    ["POST", "/keys", { tenant: "a\u0000b" }, "invalid_request"],
+    ["POST", "/tenants", { name: "'; DROP TABLE tenant; --" }, "invalid_request"],
+    ["GET", "/usage?by=nothing", undefined, "invalid_request"],
+    ["GET", "/usage?since=yesterday", undefined, "invalid_request"],
+    ["GET", "/usage?limit=0&by=request", undefined, "invalid_request"],
+    ["GET", "/usage?limit=99999&by=request", undefined, "invalid_request"],
+    ["GET", "/usage?by=request&after=zzz", undefined, "invalid_request"],
+    ["GET", "/keys?tenat=typo", undefined, "invalid_request"],
+  ])("refuses %s %s %o in one line", async (method, path, body, code) => {
+    const answer = await ask(method, path, body);
+    expect(answer.status).toBe(400);
+    expect(answer.body).toMatchObject({ error: { code, message: expect.stringMatching(/^[^\n]{5,200}$/) } });
+  });
+
+  it("does not fault on U+0000 in a query or a path", async () => {
+    const cursor = Buffer.from("2026-11-22T12:00:00.000Z a\0b").toString("base64url");
+    for (const path of ["/keys?tenant=a%00b", "/usage?tenant=a%00b", `/usage?by=request&after=${cursor}`])
+      expect(await ask("GET", path)).toMatchObject({ status: 400, body: { error: { code: "invalid_request" } } });
+    expect((await ask("POST", "/keys/a%00b/revoke")).status).toBe(404);
+  });
+
+  it("refuses a body that is too large, and a path that it does not have", async () => {
+    expect((await ask("POST", "/tenants", { name: "x".repeat(100_000) })).status).toBe(413);
+    expect((await ask("GET", "/nothing")).body).toMatchObject({ error: { code: "not_found" } });
+  });
+
+  it("reports usage, sums or request by request", async () => {
+    const { body: key } = await ask("POST", "/keys", { tenant: "used", name: "k" });
+    const writer = createUsageWriter(test.store);
+    const owner = { tenantId: String(key["tenant_id"]), keyId: String(key["id"]) };
+    for (const requestId of ["req_a1", "req_a2", "req_a3"]) await writer.record(usageRow({ requestId, ...owner }));
+    await writer.close(1_000);
+    const sums = await ask("GET", "/usage?tenant=used&since=2026-11-22T00:00:00Z&until=2026-11-23T00:00:00%2B00:00");
+    expect(sums.body).toMatchObject({ by: "tenant", data: [{ tenant: "used", requests: 3, output: 120 }], next: null });
+    const page = await ask("GET", "/usage?tenant=used&by=request&limit=2");
+    expect(page.body).toMatchObject({
+      data: [{ request_id: "req_a1", tenant: "used", key: "k" }, { request_id: "req_a2" }],
+    });
+    const rest = await ask("GET", `/usage?tenant=used&by=request&limit=2&after=${String(page.body["next"])}`);
+    expect(rest.body).toMatchObject({ data: [{ request_id: "req_a3" }], next: null });
+    expect((await ask("GET", "/usage?tenant=nobody")).status).toBe(404);
+  });
+});
+
+describe("admin API without its store", () => {
+  it("answers 503 with a time to come back, and tells the log", async () => {
+    const test = await STORE_KINDS[0]!.open();
+    const ring = createKeyRing(createKeyStore(test.store), PEPPER);
+    const { ask, faults } = await appOn(test.store, ring);
+    await ring.close();
+    await test.dispose();
+    const answer = await ask("GET", "/tenants");
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get("retry-after")).toMatch(/^\d+$/);
+    expect(answer.body).toMatchObject({ error: { code: "store_unavailable", type: "api_error" } });
+    expect(faults).toEqual([answer.headers.get("request-id")]);
+  });
+});
+
+describe("commands", () => {
+  let test: TestStore;
+  let ring: KeyRing;
+  let server: Server;
+  let home: string;
+  let env: Record<string, string>;
+  const cli = (args: string[], more: Record<string, string> = {}) =>
+    runEvener(args, { cwd: home, env: { ...env, ...more } });
+  const json = async (args: string[]): Promise<unknown> => JSON.parse((await cli([...args, "--json"])).stdout);
+
+  beforeAll(async () => {
+    home = mkdtempSync(join(tmpdir(), "evener-cli-"));
+    test = await STORE_KINDS[0]!.open();
+    ring = createKeyRing(createKeyStore(test.store), PEPPER);
+    const { app } = await appOn(test.store, ring);
+    server = await new Promise<Server>((resolve) => {
+      const started = serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" }, () => resolve(started as Server));
+    });
+    const { port } = server.address() as AddressInfo;
+    env = { ...cleanEnvironment(home), EVENER_URL: `http://127.0.0.1:${port}`, EVENER_ADMIN_KEY: ADMIN_KEY };
+  });
+  afterAll(async () => {
+    await new Promise((resolve) => server.close(resolve));
+    await ring.close();
+    await test.dispose();
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  it("say what to do while there is nothing", async () => {
+    expect((await cli(["tenant", "list"])).stdout).toMatch(/^No tenants yet.*evener tenant create/);
+    expect((await cli(["key", "list"])).stdout).toMatch(/^No keys yet.*evener key create/);
+    expect((await cli(["usage"])).stdout).toBe("No usage in that time.\n");
+    expect(await json(["usage", "--by", "request"])).toEqual([]);
+  });
+
+  it("create, list and revoke, for people and for scripts", async () => {
+    const created = await cli(["key", "create", "--tenant", "acme", "--name", "laptop"]);
+    const [key, , note] = created.stdout.split("\n");
+    expect(note).toContain("only time");
+    expect(await ring.authenticate(key!)).toMatchObject({ tenant: "acme", key: "laptop" });
+
+    const scripted = (await json(["key", "create", "--tenant", "acme"])) as Record<string, string>;
+    expect(scripted).toMatchObject({
+      id: expect.stringMatching(/^key_/),
+      key: expect.stringMatching(/^ev-/),
+      tenant: "acme",
+    });
+    await ring.authenticate(scripted["key"]!);
+
+    expect((await cli(["tenant", "create", "zeta"])).stdout).toMatch(/^Created tenant zeta \(ten_/);
+    expect(await json(["tenant", "list"])).toMatchObject([
+      { name: "acme", keys: 2 },
+      { name: "zeta", keys: 0 },
+    ]);
+    expect((await cli(["key", "revoke", scripted["id"]!])).stdout).toContain(`Revoked key default of tenant acme`);
+    expect(() => ring.authenticate(scripted["key"]!)).toThrow("revoked");
+    const table = (await cli(["key", "list", "--tenant", "acme"])).stdout.split("\n");
+    expect(table[0]).toMatch(/^TENANT {2}NAME {5}KEY {7}STATE {4}CREATED/);
+    expect(table.filter((line) => line.includes("revoked"))).toHaveLength(1);
+    expect(table.join("")).not.toContain(scripted["key"]!.slice(10));
+  });
+
+  it("show usage with totals, and every request over all pages", async () => {
+    const key = (await json(["key", "create", "--tenant", "busy"])) as Record<string, string>;
+    const writer = createUsageWriter(test.store);
+    const ids = Array.from({ length: 5_003 }, (_unused, index) => `req_${String(index).padStart(5, "0")}`);
+    const owner = { tenantId: key["tenant_id"]!, keyId: key["id"]! };
+    await Promise.all(ids.map((requestId) => writer.record(usageRow({ requestId, ...owner }))));
+    await writer.close(5_000);
+    const rows = (await json(["usage", "--tenant", "busy", "--by", "request"])) as { request_id: string }[];
+    expect(rows.map((row) => row.request_id)).toEqual(ids);
+    const { stdout } = await cli(["usage", "--since", "2026-11-22", "--until", "2026-11-23", "--by", "key"]);
+    expect(stdout).toMatch(/busy +default +5,003 +0 +500,300/);
+    expect(stdout).toMatch(/\ntotal +5,003 +0 +500,300/);
+    expect((await cli(["usage", "--until", "2026-11-22T12:00:00Z"])).stdout).toBe("No usage in that time.\n");
+  });
+
+  it.each([
+    [2, ["key", "create"], /--tenant/],
+    [2, ["tenant", "create", "a;b"], /^evener: the tenant name is not valid; use/],
+    [2, ["usage", "--since", "yesterday"], /Give a day/],
+    [2, ["usage", "--by", "colour"], /tenant, key, model/],
+    [1, ["key", "list", "--tenant", "nobody"], /^evener: there is no tenant named nobody$/m],
+    [1, ["key", "revoke", "key_nobody"], /^evener: there is no key with the id key_nobody; list them/],
+  ])("end with %i when called as %o", async (code, args, message) => {
+    const done = await cli(args);
+    expect(done.code).toBe(code);
+    expect(done.stdout).toBe("");
+    expect(done.stderr).toMatch(message);
+  });
+
+  it("say when there is no gateway, when it is another's, and when it does not answer", async () => {
+    const none = { EVENER_URL: "", EVENER_ADMIN_KEY: "", EVENER_DATA: join(home, "nothing") };
+    expect(await cli(["tenant", "list"], none)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^evener: no gateway is running .*evener up/),
+    });
+    expect(await cli(["tenant", "list"], { EVENER_ADMIN_KEY: "wrong".repeat(9) })).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^evener: .* refuses this admin key .*; set EVENER_ADMIN_KEY to the right one\n$/),
+    });
+    expect(await cli(["tenant", "list"], { EVENER_URL: await closedPort() })).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^evener: no gateway answers at http:\/\/127\.0\.0\.1:\d+ .*connection refused/),
+    });
+    expect(await cli(["tenant", "list"], { EVENER_ADMIN_KEY: "" })).toMatchObject({ code: 2 });
+  });
+});
