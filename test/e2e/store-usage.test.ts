@@ -288,7 +288,7 @@ describe("usage while Postgres is away", () => {
       expect(lost).toEqual(ids.slice(50));
       expect(writer.pending).toBe(50);
       await proxy.mend();
-      await expect.poll(() => writer.pending, { timeout: 10_000 }).toBe(0);
+      await expect.poll(() => writer.pending, { timeout: 30_000 }).toBe(0);
       expect(await idsLike(test.store, "req_away_")).toEqual(ids.slice(0, 50));
 
       await proxy.cut();
