@@ -14,6 +14,8 @@ export type ChatTarget = {
   profile: PromptProfile;
   /** Whether the engine takes `stream_options` with running usage. */
   streamOptions: boolean;
+  /** llama.cpp's own way of running usage, `timings_per_token`. */
+  timingsPerToken?: boolean;
 };
 
 /** All that a chat template sees of a request, in the order in which templates write it. JSON text a piece. */
@@ -124,6 +126,7 @@ export function encodeChat(
     reasoning_effort: prompt.effort,
     ...prompt.template,
     stream: true,
+    timings_per_token: target.timingsPerToken === true ? true : undefined,
     stream_options: target.streamOptions ? { include_usage: true, continuous_usage_stats: true } : undefined,
   };
   for (const name in request.extensions) {

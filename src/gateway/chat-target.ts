@@ -17,7 +17,8 @@ export function chatTarget(config: Pick<Config, "models">, model: string, engine
   if (own?.reasoning_replay !== undefined) profile.reasoningReplay = own.reasoning_replay;
   if (own?.late_system !== undefined) profile.lateSystem = own.late_system;
   if (own?.thinking_switch !== undefined) profile.thinkingSwitch = THINKING_SWITCHES[own.thinking_switch];
-  return { model, streamOptions: true, profile };
+  const timingsPerToken = engine !== undefined && ENGINE_PROFILES[engine.kind].runningUsage === "timings_per_token";
+  return { model, streamOptions: true, timingsPerToken, profile };
 }
 
 const THINKING_SWITCHES: Record<NonNullable<Config["models"][string]["thinking_switch"]>, ThinkingSwitch> = {

@@ -58,8 +58,7 @@ function play(
         body: "first",
         usage: fold,
         timeouts: DEFAULT_ENGINE_TIMEOUTS,
-        readError: (status, _headers, body) =>
-          new GatewayError(status === 400 ? "prompt_too_long" : "engine_failed", body),
+        errorContext: { model: "m", contextWindow: 8192 },
         refit: async (error) => {
           const body = refit.shift();
           if (body === undefined) throw error;
@@ -130,7 +129,18 @@ describe("Exchange", () => {
   });
 
   test("sends a body that fits when the engine says that the first does not, once", async () => {
-    const tooLong: Attempt = { status: 400, body: "too long" };
+    const tooLong: Attempt = {
+      status: 400,
+      body: JSON.stringify({
+        error: {
+          message:
+            "This model's maximum context length is 8192 tokens. However, your prompt contains at least 8193 input tokens.",
+          type: "BadRequestError",
+          param: "input_tokens",
+          code: 400,
+        },
+      }),
+    };
     expect(await play([tooLong, hello])).toMatchObject({ bodies: ["first", "refitted"], end: { type: "finish" } });
     expect(await play([tooLong, tooLong])).toMatchObject({
       end: { type: "error", error: { code: "prompt_too_long" } },

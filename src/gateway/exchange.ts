@@ -7,6 +7,7 @@ import { toByteText } from "../conversation/byte-text.ts";
 import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
 import type { UsageFold } from "../conversation/usage.ts";
 import { ChatStreamDecoder } from "../engine/chat-stream-decoder.ts";
+import { type EngineErrorContext, engineError } from "../engine/engine-error.ts";
 import type { EngineTimeouts, Upstream, UpstreamCall } from "../engine/upstream.ts";
 import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
 
@@ -29,8 +30,8 @@ export type ExchangePlan<Info extends EngineInfo> = {
   body: string;
   usage: UsageFold;
   timeouts: EngineTimeouts;
-  /** Reads an engine's refusal. */
-  readError(status: number, headers: Record<string, string | string[] | undefined>, body: string): GatewayError;
+  /** What gives an engine's errors their names and numbers. */
+  errorContext: EngineErrorContext;
   /**
    * Asked when an engine says that the request does not fit its window: a body that does, or the error to show. Only
    * while the client has seen nothing, and once.
@@ -54,6 +55,7 @@ export class Exchange<Info extends EngineInfo> {
   #attempt = 0;
   #replica: EngineState<Info> | undefined;
   #call: UpstreamCall | undefined;
+  #decoder: ChatStreamDecoder | undefined;
   #over = false;
   #refitted = false;
   #retriedEmpty = false;
@@ -88,6 +90,8 @@ export class Exchange<Info extends EngineInfo> {
     this.#over = true;
     this.#leave();
     this.#call?.abort();
+    // What came so far is counted, also where the engine itself reports nothing.
+    this.#decoder?.abandon();
     return true;
   }
 
@@ -96,7 +100,8 @@ export class Exchange<Info extends EngineInfo> {
   }
 
   #post(replica: EngineState<Info>): UpstreamCall {
-    const decoder = new ChatStreamDecoder(this.#plan.usage);
+    const decoder = new ChatStreamDecoder(this.#plan.usage, this.#plan.errorContext);
+    this.#decoder = decoder;
     let refusal: { status: number; headers: Record<string, string | string[] | undefined>; body: string } | undefined;
     return this.#upstream.post(
       replica.address,
@@ -112,9 +117,13 @@ export class Exchange<Info extends EngineInfo> {
         },
         onEnd: () => {
           if (refusal === undefined) this.#deliver(decoder.end());
-          else this.#failed(this.#plan.readError(refusal.status, refusal.headers, refusal.body));
+          else this.#failed(engineError(refusal.status, refusal.headers, refusal.body, this.#plan.errorContext));
         },
-        onError: (error) => this.#failed(error),
+        onError: (error) => {
+          // A complete answer stays one when the connection breaks behind it.
+          if (refusal === undefined) this.#deliver(decoder.fail(error));
+          else this.#failed(error);
+        },
       },
       { requestId: this.#plan.requestId, timeouts: this.#plan.timeouts },
     );

@@ -2,7 +2,7 @@
  * Fits `max_tokens` to what the prompt leaves of the model's window. Agents ask for 32,000 tokens whatever the model is, and
  * engines refuse prompt + max_tokens above the window, so a request that can be served must be cut down, never refused.
  */
-import { GatewayError } from "../conversation/errors.ts";
+import { promptTooLong } from "../engine/overflow.ts";
 
 export type Fit =
   /** Send it with this limit; undefined leaves the limit to the engine. */
@@ -39,9 +39,4 @@ export function fitToWindow({ requested, cap, window, prompt }: FitQuestion): Fi
   if (!prompt.exact) return { kind: "count-first" };
   if (prompt.tokens >= window) throw promptTooLong(prompt.tokens, window);
   return { kind: "fits", maxTokens: window - prompt.tokens };
-}
-
-/** In the wording that Claude Code knows: it compacts the conversation and goes on. */
-export function promptTooLong(tokens: number, window: number): GatewayError {
-  return new GatewayError("prompt_too_long", `prompt is too long: ${tokens} tokens > ${window} maximum`);
 }

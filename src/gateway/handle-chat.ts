@@ -10,7 +10,6 @@ import type { ChatRequest } from "../conversation/request.ts";
 import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
 import { UsageFold } from "../conversation/usage.ts";
 import { encodePrompt } from "../engine/encode-chat.ts";
-import { engineError } from "../engine/engine-error.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
 import { prepareDocuments } from "../engine/prompt/documents.ts";
 import type { Outcome, UsageRow } from "../ledger/usage-row.ts";
@@ -110,12 +109,7 @@ export async function handleChat(
         body: fit.body,
         usage,
         timeouts: gateway.timeouts,
-        readError: (status, errorHeaders, body) =>
-          engineError(status, errorHeaders, body, {
-            model: model.id,
-            contextWindow: model.contextWindow,
-            maxTokens: request.maxTokens,
-          }),
+        errorContext: { model: model.id, contextWindow: model.contextWindow, maxTokens: request.maxTokens },
         refit: fit.refit,
         onAttemptFailed(failed, error) {
           gateway.observer.attemptFailed(requestId, failed.address.name, error);
