@@ -14,8 +14,10 @@ beforeAll(async () => {
   simulator = await startSimulator({ model: ["test-model", "other-model"], maxModelLen: 4_096 });
   const gone = await startSimulator();
   await gone.close();
-  evener = await startEvener({ engines: [simulator.url] });
-  orphan = await startEvener({ engines: [gone.url] });
+  [evener, orphan] = await Promise.all([
+    startEvener({ engines: [simulator.url] }),
+    startEvener({ engines: [gone.url] }),
+  ]);
 });
 afterAll(async () => {
   await orphan?.stop();

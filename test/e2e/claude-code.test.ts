@@ -18,9 +18,9 @@ let evener: RunningEvener;
 let folder: string;
 
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "evener-claude-work-"));
   simulator = await startSimulator({ maxModelLen: WINDOW, reasoning: true });
   evener = await startEvener({ engines: [simulator.url] });
-  folder = mkdtempSync(join(tmpdir(), "evener-claude-work-"));
 });
 
 afterAll(async () => {

@@ -17,10 +17,10 @@ let evener: RunningEvener;
 let home: string;
 
 beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), "evener-terminal-"));
   simulator = await startSimulator();
   simulator.setScript([{ answer: { text: "Greetings-from-the-engine." } }]);
   evener = await startEvener({ engines: [simulator.url] });
-  home = mkdtempSync(join(tmpdir(), "evener-terminal-"));
 });
 afterAll(async () => {
   await evener?.stop();

@@ -14,9 +14,9 @@ let folder: string;
 let client: string;
 
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "evener-launcher-"));
   simulator = await startSimulator({ model: ["big-model", "other-model"], maxModelLen: 131_072 });
   evener = await startEvener({ engines: [simulator.url] });
-  folder = mkdtempSync(join(tmpdir(), "evener-launcher-"));
   client = script("claude", 'printf "%s\\n" "$@"; env | grep -E "^(ANTHROPIC|CLAUDE)_" | sort; exit 23');
 });
 

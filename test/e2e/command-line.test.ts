@@ -12,9 +12,9 @@ let evener: RunningEvener;
 let folder: string;
 
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "evener-cli-"));
   simulator = await startSimulator({ model: "test-model" });
   evener = await startEvener({ engines: [simulator.url] });
-  folder = mkdtempSync(join(tmpdir(), "evener-cli-"));
 });
 afterAll(async () => {
   await evener?.stop();

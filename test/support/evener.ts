@@ -67,7 +67,7 @@ export async function startEvener(options: EvenerOptions): Promise<RunningEvener
     }
     rmSync(home, { recursive: true, force: true });
   };
-  const file = await awaitGatewayFile(child, dataDir, options.patienceMs ?? 30_000).catch(async (error: Error) => {
+  const file = await awaitGatewayFile(child, dataDir, options.patienceMs ?? 55_000).catch(async (error: Error) => {
     await stop();
     throw new Error(`${error.message}; it said:\n${output}`, { cause: error });
   });
