@@ -5,6 +5,8 @@
  * this table. Messages are written for the person at the terminal: what is wrong, and what to do.
  */
 
+import type { SpendCap } from "./spend-cap.ts";
+
 type Row = {
   /** HTTP status on the Anthropic wire and, unless `openaiStatus` differs, on OpenAI's. */
   status: number;
@@ -134,6 +136,31 @@ export const ERROR_TABLE = {
     retry: 1,
     when: "The engine, or a limit of this gateway, asks to wait.",
   },
+  model_not_allowed: {
+    status: 400,
+    openaiStatus: 403,
+    anthropicType: "invalid_request_error",
+    openaiType: "invalid_request_error",
+    openaiCode: "model_not_allowed",
+    retry: "never",
+    when: "The key may not use this model.",
+  },
+  budget_exceeded: {
+    status: 429,
+    anthropicType: "billing_error",
+    openaiType: "insufficient_quota",
+    openaiCode: "insufficient_quota",
+    retry: "never",
+    when: "A budget of the tenant or the key is spent; the message says until when.",
+  },
+  insufficient_credit: {
+    status: 429,
+    anthropicType: "billing_error",
+    openaiType: "insufficient_quota",
+    openaiCode: "insufficient_quota",
+    retry: "never",
+    when: "The tenant's credit, or the limit of its account, does not cover the request.",
+  },
   engine_unreachable: {
     status: 529,
     openaiStatus: 503,
@@ -211,17 +238,20 @@ export class GatewayError extends Error {
   readonly retryAfter: number | undefined;
   /** The request field that is wrong, for OpenAI's `param`. */
   readonly param: string | undefined;
+  /** The budget that refused, with `budget_exceeded`. */
+  readonly cap: SpendCap | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { retryAfter?: number | undefined; param?: string; cause?: unknown } = {},
+    options: { retryAfter?: number | undefined; param?: string; cap?: SpendCap; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "GatewayError";
     this.code = code;
     this.retryAfter = options.retryAfter;
     this.param = options.param;
+    this.cap = options.cap;
   }
 
   get row(): Row {
@@ -244,5 +274,7 @@ export function retryHeaders(error: GatewayError): Record<string, string> {
   const retry = error.retryAfter ?? error.row.retry;
   if (retry === "never") return { "x-should-retry": "false" };
   if (retry === "client") return {};
-  return { "retry-after": String(Math.max(1, Math.ceil(retry))) };
+  const after = { "retry-after": String(Math.max(1, Math.ceil(retry))) };
+  // A spent budget has a time from which on it works again, and yet a client must not sit and wait for it.
+  return error.row.retry === "never" ? { ...after, "x-should-retry": "false" } : after;
 }
