@@ -1,0 +1,118 @@
+/**
+ * The real OpenCode, Qwen Code and aider do a piece of work through the built gateway: the file or commit is there, and the
+ * usage rows hold, to the token, what the engine served. (Claude Code's loops: test/e2e/claude-code.test.ts.)
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { agentSession } from "../../../src/simulator/scripts/agent-session.ts";
+import { git, gitRepository, runAider } from "../../support/client-aider.ts";
+import { installAider, installOpenCode, installQwenCode } from "../../support/client-install.ts";
+import { type OpenCodeWire, runOpenCode } from "../../support/client-opencode.ts";
+import { runQwen } from "../../support/client-qwen.ts";
+import { type ClientStand, type Mark, startClientStand } from "../../support/client-stand.ts";
+
+const CONTENT = 'sum=42 "quoted" äöü 漢字\n';
+
+let stand: ClientStand;
+
+beforeAll(async () => {
+  stand = await startClientStand({ simulator: { reasoning: true } });
+});
+
+afterAll(() => stand?.stop());
+
+/** Plays a session that runs a command, writes proof.txt, reads it and reports; gives its report. */
+function playSession(directory: string, printed: string): string {
+  const command = "echo sum=$((40+2))";
+  stand.simulator.setScript(
+    agentSession({ directory, file: "proof.txt", content: CONTENT, command, reasoning: "Think first." }),
+  );
+  return `Done. The command printed "${printed}", and ${directory}/proof.txt says "${CONTENT.trim()}".`;
+}
+
+/** Every request that the engine served has one row, all rows are good, and they add up to the engine's own counts. */
+async function expectRowsOfServed(mark: Mark, wire: string, atLeast: number): Promise<void> {
+  const rows = await mark.rows();
+  expect(rows.length).toBe(mark.bodies().length);
+  expect(rows.length).toBeGreaterThanOrEqual(atLeast);
+  for (const row of rows) {
+    expect(row).toMatchObject({ wire, model: stand.simulator.model, outcome: "ok", error_code: null, repeat_of: null });
+  }
+  const add = (pick: (row: (typeof rows)[number]) => number): number => rows.reduce((sum, row) => sum + pick(row), 0);
+  expect({
+    prompt: add((row) => row.input_uncached + row.cache_read),
+    cached: add((row) => row.cache_read),
+    generated: add((row) => row.output),
+  }).toEqual(mark.served());
+}
+
+it.each<OpenCodeWire>(["openai-chat", "anthropic-messages"])("OpenCode by %s", async (wire) => {
+  const binary = await installOpenCode();
+  const work = stand.folder();
+  const last = playSession(work, "sum=42");
+  const mark = await stand.mark();
+  const run = await runOpenCode(stand.evener, {
+    binary,
+    wire,
+    model: stand.simulator.model,
+    prompt: "Compute 40+2 and write it to proof.txt",
+    cwd: work,
+  });
+  expect(run).toMatchObject({ code: 0, stderr: "" });
+  expect(readFileSync(join(work, "proof.txt"), "utf8")).toBe(CONTENT);
+  expect(run.events.filter(({ type }) => type === "tool_use")).toHaveLength(3);
+  expect(run.events.findLast(({ type }) => type === "text")).toMatchObject({ part: { text: last } });
+  await expectRowsOfServed(mark, wire, 4);
+  // One session, whose prompt only grows: the engine's cache has nearly all of it from the second turn on.
+  const rows = await mark.rows();
+  expect(new Set(rows.map(({ session }) => session)).size).toBe(1);
+  expect(rows[0]!.session).toMatch(/^ses_/);
+  for (const row of rows.slice(-3)) expect(row.cache_read).toBeGreaterThan(20 * row.input_uncached);
+});
+
+it("Qwen Code", async () => {
+  const client = await installQwenCode();
+  const work = stand.folder();
+  // The first line of what its tool says.
+  const last = playSession(work, "Command: echo sum=$((40+2))");
+  const mark = await stand.mark();
+  const run = await runQwen(stand.evener, {
+    client,
+    model: stand.simulator.model,
+    prompt: "Compute 40+2 and write it to proof.txt",
+    cwd: work,
+  });
+  expect(run).toMatchObject({ code: 0, result: { subtype: "success", is_error: false, result: last } });
+  expect(readFileSync(join(work, "proof.txt"), "utf8")).toBe(CONTENT);
+  expect(JSON.stringify(mark.bodies()[1])).toContain("sum=42");
+  await expectRowsOfServed(mark, "openai-chat", 4);
+  for (const row of (await mark.rows()).slice(-3)) expect(row.cache_read).toBeGreaterThan(20 * row.input_uncached);
+});
+
+it("aider", async () => {
+  const python = await installAider();
+  const work = stand.folder();
+  gitRepository(work, { "greet.py": 'print("hello")\n' });
+  stand.simulator.setScript(({ messages }) =>
+    JSON.stringify(messages[0]).includes("commit message")
+      ? { text: "feat: greet the whole world" }
+      : { text: 'I greet the world.\n\ngreet.py\n```\nprint("hello, wörld")\n```\n' },
+  );
+  const mark = await stand.mark();
+  const run = await runAider(stand.evener, {
+    python,
+    model: stand.simulator.model,
+    message: "Greet the world",
+    files: ["greet.py"],
+    cwd: work,
+  });
+  expect(run).toMatchObject({ code: 0 });
+  expect(run.stdout).toContain("Applied edit to greet.py");
+  expect(run.stdout).not.toMatch(/error|githubusercontent/i);
+  expect(readFileSync(join(work, "greet.py"), "utf8")).toBe('print("hello, wörld")\n');
+  expect(git(work, "log", "--format=%s")).toBe("feat: greet the whole world\nBegin");
+  expect(git(work, "status", "--porcelain", "--untracked-files=no")).toBe("");
+  await expectRowsOfServed(mark, "openai-chat", 2);
+  expect((await mark.rows()).map(({ streamed }) => streamed)).toEqual([true, false]);
+});
