@@ -16,6 +16,7 @@ export function chatTarget(config: Pick<Config, "models">, model: string, engine
   if (own?.vision !== undefined) profile.vision = own.vision;
   if (own?.reasoning_replay !== undefined) profile.reasoningReplay = own.reasoning_replay;
   if (own?.late_system !== undefined) profile.lateSystem = own.late_system;
+  if (own?.shared_heads !== undefined) profile.sharedHeads = own.shared_heads;
   if (own?.thinking_switch !== undefined) profile.thinkingSwitch = THINKING_SWITCHES[own.thinking_switch];
   const timingsPerToken = engine !== undefined && ENGINE_PROFILES[engine.kind].runningUsage === "timings_per_token";
   return { model, streamOptions: true, timingsPerToken, profile };
