@@ -19,7 +19,7 @@ export type ToolMessage = { role: "tool"; tool_call_id: string; content: string 
 export type EngineMessage = SystemMessage | UserMessage | AssistantMessage | ToolMessage;
 
 /** Stands between two texts that were parts of one message, or were folded into one. */
-export const PART_SEPARATOR = "\n\n";
+const PART_SEPARATOR = "\n\n";
 
 export function joinTexts(first: string, second: string): string {
   if (first === "") return second;

@@ -26,7 +26,7 @@ export type Fingerprint = {
 };
 
 /** Messages beyond this are not remembered, nor compared: 16 KB a conversation. */
-export const MAX_MESSAGES = 4096;
+const MAX_MESSAGES = 4096;
 
 const CLOSE = '"}';
 
