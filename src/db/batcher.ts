@@ -2,6 +2,7 @@
  * Gathers single calls into array statements without making anybody wait: a batch leaves at once when nothing is on its way, and
  * what comes meanwhile forms the next one.
  */
+import { setTimeout } from "node:timers/promises";
 
 export type Batcher<T, R> = {
   /** Resolves with this item's own result. Rejects with the batch's error. */
@@ -14,8 +15,20 @@ export type Batcher<T, R> = {
 
 type Entry<T, R> = { item: T; resolve: (result: R) => void; reject: (error: unknown) => void };
 
+export type BatcherOptions = {
+  /**
+   * Pause between two batches while items come faster than batches go, in milliseconds: fewer and larger batches, where one
+   * costs much whatever its size. An item that comes alone never waits.
+   */
+  lingerMs?: number;
+};
+
 /** `run` gets 1 to `most` items and returns a result for each, in their order. */
-export function batcher<T, R>(run: (items: T[]) => Promise<readonly R[]>, most: number): Batcher<T, R> {
+export function batcher<T, R>(
+  run: (items: T[]) => Promise<readonly R[]>,
+  most: number,
+  { lingerMs = 0 }: BatcherOptions = {},
+): Batcher<T, R> {
   let waiting: Entry<T, R>[] = [];
   let running: Promise<void> | undefined;
   let inFlight = 0;
@@ -32,6 +45,7 @@ export function batcher<T, R>(run: (items: T[]) => Promise<readonly R[]>, most: 
         for (const entry of batch) entry.reject(error);
       }
       inFlight = 0;
+      if (lingerMs > 0 && waiting.length > 0 && waiting.length < most) await setTimeout(lingerMs);
     }
     running = undefined;
   };

@@ -20,19 +20,20 @@ const TYPES: NonNullable<ClientConfig["types"]> = {
       : types.getTypeParser(oid, format),
 };
 
-export function postgresPool(url: string): Connections {
+/**
+ * `patient` waits for a statement as long as it takes: a migration of a large table does. Limits are kept on this side only;
+ * as startup parameters (`statement_timeout`) poolers refuse them.
+ */
+export function postgresPool(url: string, { patient }: { patient: boolean }): Connections {
   return keepGood(
     new Pool({
       connectionString: url,
       application_name: "evener",
-      max: CONNECTIONS,
+      max: patient ? 1 : CONNECTIONS,
       connectionTimeoutMillis: 3_000,
       idleTimeoutMillis: 60_000,
       keepAlive: true,
-      // The server gives up first, so that a statement is not still running when the program has stopped waiting for it.
-      statement_timeout: 10_000,
-      query_timeout: 12_000,
-      idle_in_transaction_session_timeout: 30_000,
+      ...(!patient && { query_timeout: 10_000 }),
       types: TYPES,
     }),
   );

@@ -14,28 +14,34 @@ import { StoreError } from "./store-error.ts";
 
 export type DataDirLock = { release(): void };
 
-/** Takes the directory (made if it is missing, mode 0700). Throws StoreError `locked`, with the holder's pid if known. */
+/**
+ * Takes the directory (made if it is missing, mode 0700). Throws StoreError `locked`, with the holder's pid if known, or
+ * `refused` when the directory cannot be written to.
+ */
 export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const { DatabaseSync } = await importSqlite();
   const holderFile = join(dataDir, "lock.holder");
-  const connection = new DatabaseSync(join(dataDir, "lock"), { timeout: 0 });
+  let connection: sqlite.DatabaseSync | undefined;
   try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    connection = new DatabaseSync(join(dataDir, "lock"), { timeout: 0 });
     connection.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    writeFileSync(holderFile, `pid ${process.pid} on ${hostname()}\n`, { mode: 0o600 });
   } catch (error) {
-    connection.close();
-    if ((error as { errcode?: unknown }).errcode !== SQLITE_BUSY) throw error;
+    connection?.close();
+    if ((error as { errcode?: unknown }).errcode !== SQLITE_BUSY)
+      throw new StoreError("refused", `cannot use the data directory ${dataDir}: ${(error as Error).message}`, error);
     throw new StoreError(
       "locked",
       `the data directory ${dataDir} is in use by another evener${holder(holderFile)}; stop it, or give this one its own with --data`,
       error,
     );
   }
-  writeFileSync(holderFile, `pid ${process.pid} on ${hostname()}\n`, { mode: 0o600 });
+  const held = connection;
   return {
     release() {
       rmSync(holderFile, { force: true });
-      connection.close();
+      held.close();
     },
   };
 }

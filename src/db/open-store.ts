@@ -5,7 +5,7 @@ import { type Connections, type Statement, describePostgresUrl, pglitePool, post
 import { lockDataDir } from "./data-dir-lock.ts";
 import { migrate, readMigrations } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
-import { StoreError, isStoreAway } from "./store-error.ts";
+import { StoreError, isRefusal, isStoreAway } from "./store-error.ts";
 
 export type StoreOptions = {
   /** Holds the embedded database (`pglite/`) and its lock; made if it is missing. Not touched when a URL is given. */
@@ -29,42 +29,60 @@ export type Store = {
 
 /**
  * Opens the store and brings its schema up to date.
- * Throws StoreError: `locked`, `unavailable`, `schema_newer`, `migration_changed`.
+ * Throws StoreError: `locked`, `unavailable`, `refused`, `schema_newer`, `migration_changed`.
  */
 export async function openStore({ dataDir, databaseUrl }: StoreOptions): Promise<Store> {
-  if (databaseUrl !== undefined && databaseUrl !== "")
-    return openOn(postgresPool(databaseUrl), {
-      kind: "postgres",
-      where: describePostgresUrl(databaseUrl),
-      release() {},
-    });
+  if (databaseUrl !== undefined && databaseUrl !== "") {
+    const where = describePostgresUrl(databaseUrl);
+    const patient = kyselyOn(postgresPool(databaseUrl, { patient: true }));
+    try {
+      await bringUpToDate(patient, where);
+    } finally {
+      await patient.destroy();
+    }
+    return storeOn(postgresPool(databaseUrl, { patient: false }), { kind: "postgres", where, release() {} });
+  }
   const lock = await lockDataDir(dataDir);
-  const directory = join(dataDir, "pglite");
-  return openOn(pglitePool(directory), { kind: "pglite", where: directory, release: () => lock.release() });
+  const where = join(dataDir, "pglite");
+  const store = storeOn(pglitePool(where), { kind: "pglite", where, release: () => lock.release() });
+  try {
+    await bringUpToDate(store.db, where);
+    return store;
+  } catch (error) {
+    await store.close().catch(() => {});
+    throw error;
+  }
 }
 
-async function openOn(
+function kyselyOn(pool: Connections): Kysely<Schema> {
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+}
+
+function storeOn(
   pool: Connections,
   { kind, where, release }: { kind: Store["kind"]; where: string; release: () => void },
-): Promise<Store> {
-  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+): Store {
+  const db = kyselyOn(pool);
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => (closing ??= db.destroy().finally(release));
-  try {
-    await migrate(db, readMigrations());
-  } catch (error) {
-    await close().catch(() => {});
-    if (!isStoreAway(error)) throw error;
-    throw new StoreError("unavailable", `cannot open the database at ${where}: ${reason(error)}`, error);
-  }
   return {
     kind,
     db,
     run: pool.run,
     where,
     ping: async () => void (await pool.run(PING, [])),
-    close,
+    close: () => (closing ??= db.destroy().finally(release)),
   };
+}
+
+async function bringUpToDate(db: Kysely<Schema>, where: string): Promise<void> {
+  try {
+    await migrate(db, readMigrations());
+  } catch (error) {
+    if (isStoreAway(error))
+      throw new StoreError("unavailable", `cannot open the database at ${where}: ${reason(error)}`, error);
+    if (isRefusal(error)) throw new StoreError("refused", `the database at ${where} says: ${reason(error)}`, error);
+    throw error;
+  }
 }
 
 const PING: Statement = { name: "ping", text: "SELECT 1" };

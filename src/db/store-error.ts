@@ -2,9 +2,10 @@
 
 /**
  * `locked`: another process has the data directory. `unavailable`: cannot be reached, or was lost on the way.
+ * `refused`: wrong password, no such database, no right to make tables.
  * `schema_newer`, `migration_changed`: the database and this program do not belong together.
  */
-export type StoreErrorCode = "locked" | "unavailable" | "schema_newer" | "migration_changed";
+export type StoreErrorCode = "locked" | "unavailable" | "refused" | "schema_newer" | "migration_changed";
 
 /** `message` is one line for people: what is wrong and what to do. It holds no password. */
 export class StoreError extends Error {
@@ -56,6 +57,13 @@ export function isStoreAway(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   if (typeof code === "string") return LOST.has(code) || AWAY.test(code);
   return CODELESS.some((text) => error.message.startsWith(text));
+}
+
+/** Whether a thrown value is the server's refusal to let this user do what it must (28: log in; 3D000: database; 42501: rights). */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" && /^(?:28...|3D000|42501)$/.test(code);
 }
 
 /** Whether a thrown value is the named unique constraint (or any unique constraint) refusing a row. */

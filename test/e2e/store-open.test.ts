@@ -176,6 +176,23 @@ describe("gateways that start together", () => {
     }
   });
 
+  it.skipIf(postgres.skip)("say so when the database will not have them", async () => {
+    const test = await postgres.open();
+    try {
+      const nowhere = new URL(test.options.databaseUrl!);
+      nowhere.pathname = "/nowhere";
+      const nobody = new URL(test.options.databaseUrl!);
+      nobody.username = "nobody";
+      for (const databaseUrl of [nowhere.href, nobody.href])
+        await expect(openStore({ ...test.options, databaseUrl })).rejects.toMatchObject({
+          code: "refused",
+          message: expect.stringMatching(/^the database at postgres:.* says: .*(?:nowhere|nobody).* does not exist$/),
+        });
+    } finally {
+      await test.dispose();
+    }
+  });
+
   it("say so when the database is not there", async () => {
     const url = "postgres://someone:hunter2@127.0.0.1:1/evener";
     const error = await openStore({ dataDir: "unused", databaseUrl: url }).catch((thrown: unknown) => thrown);

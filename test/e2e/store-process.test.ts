@@ -1,7 +1,7 @@
 /** The embedded store between processes: one at a time, and none of what it acknowledged is lost when it is killed. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -63,6 +63,15 @@ it("refuses a directory that another process has open, and names that process", 
 it("refuses a directory that this process has open", async () => {
   await withStore(async () => {
     await expect(openStore({ dataDir })).rejects.toMatchObject({ code: "locked" });
+  });
+});
+
+it("says so when the directory cannot be used", async () => {
+  const file = join(dataDir, "file");
+  writeFileSync(file, "");
+  await expect(openStore({ dataDir: join(file, "data") })).rejects.toMatchObject({
+    code: "refused",
+    message: expect.stringContaining(`cannot use the data directory ${file}`),
   });
 });
 
