@@ -7,6 +7,8 @@ import { migrate, readMigrations } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 import { StoreError, isRefusal, isStoreAway } from "./store-error.ts";
 
+export type { Statement } from "./connection-pool.ts";
+
 export type StoreOptions = {
   /** Holds the embedded database (`pglite/`) and its lock; made if it is missing. Not touched when a URL is given. */
   dataDir: string;
