@@ -21,7 +21,7 @@ export function recordedSessions(): Map<string, RecordedRequest[]> {
   return new Map(names.map((name) => [name, recordedSession(name)]));
 }
 
-export function recordedSession(name: string): RecordedRequest[] {
+function recordedSession(name: string): RecordedRequest[] {
   const { pool, requests } = JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), "utf8")) as File;
   const values = (places: number[]) => places.map((place) => pool[place]);
   return requests.map(({ headers, rest, system, tools, messages }) => ({
