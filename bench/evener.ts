@@ -31,7 +31,7 @@ export async function startEvener(options: EvenerOptions): Promise<Evener> {
   };
   const profile = options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profile}`];
   const command = [process.execPath, ...profile, BIN, "up", "--engine", options.engine, "--port", String(port)];
-  const child = startChild(command, options.cpu, env);
+  const child = startChild(command, options.cpu, { env, outputFile: join(data, "bench.log") });
   const stop = async () => {
     await child.stop();
     rmSync(data, { recursive: true, force: true });
