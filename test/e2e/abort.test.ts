@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
 import { open, start } from "../support/http.ts";
-import { type UsageRow, usageRows } from "../support/usage.ts";
+import { type UsageRow, usageRowsNow } from "../support/usage.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 let simulator: Simulator;
@@ -30,7 +30,7 @@ const sent = (stream: boolean, session: string) => ({
 async function rowOf(session: string): Promise<UsageRow> {
   let rows: UsageRow[] = [];
   await waitUntil(`the usage row of ${session}`, async () => {
-    rows = (await usageRows(evener)).filter((row) => row.session === session);
+    rows = (await usageRowsNow(evener)).filter((row) => row.session === session);
     return rows.length > 0;
   });
   expect(rows).toHaveLength(1);

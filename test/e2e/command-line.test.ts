@@ -14,7 +14,7 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "evener-cli-"));
   simulator = await startSimulator({ model: "test-model" });
-  evener = await startEvener({ engines: [simulator.url] });
+  evener = await startEvener({ engines: [simulator.url], fromNothing: true });
 });
 afterAll(async () => {
   await evener?.stop();

@@ -12,19 +12,19 @@ const STREAMS = 12;
 const KILL_AFTER = 5;
 
 let simulator: Simulator;
-let dataDir: string;
+let folder: string;
 
 beforeAll(async () => {
   simulator = await startSimulator({ model: "test-model" });
-  dataDir = mkdtempSync(join(tmpdir(), "evener-durable-"));
+  folder = mkdtempSync(join(tmpdir(), "evener-durable-"));
 });
 afterAll(async () => {
   await simulator?.close();
-  rmSync(dataDir, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 });
 
 it("has the row of every answer whose end arrived before a kill -9", async () => {
-  const options = { engines: [simulator.url], dataDir };
+  const options = { engines: [simulator.url], dataDir: join(folder, "data") };
   const evener = await startEvener(options);
   const complete: string[] = [];
   const streams = Array.from({ length: STREAMS }, async (_, index) => {

@@ -1,10 +1,11 @@
 /** Runs the built product as a person would: `node bin/evener.js …` with an environment of its own and a fresh data directory. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { placeEmptyDatabase } from "./empty-database.ts";
 import { type Finished, type RunOptions, runProcess } from "./run-process.ts";
 
 export const EVENER = fileURLToPath(new URL("../../bin/evener.js", import.meta.url));
@@ -33,6 +34,8 @@ export type EvenerOptions = {
   env?: Record<string, string>;
   /** Kept at its end, for another to go on with; a fresh one that goes with it by default. */
   dataDir?: string;
+  /** Start on nothing at all, as the first start on a machine does, and not on a prepared empty database. */
+  fromNothing?: boolean;
   /** Milliseconds until it must be up. */
   patienceMs?: number;
 };
@@ -51,6 +54,7 @@ export function runEvener(args: readonly string[], options: RunOptions): Promise
 export async function startEvener(options: EvenerOptions): Promise<RunningEvener> {
   const home = mkdtempSync(join(tmpdir(), "evener-e2e-"));
   const dataDir = options.dataDir ?? join(home, "data");
+  if (options.fromNothing !== true && !existsSync(dataDir)) await placeEmptyDatabase(dataDir);
   const env = { ...cleanEnvironment(home), EVENER_DATA: dataDir, ...options.env };
   const engines = options.engines.flatMap((url) => ["--engine", url]);
   const child = spawn(process.execPath, [EVENER, "up", ...engines, "--port", "0", ...(options.args ?? [])], {

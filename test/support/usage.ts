@@ -1,5 +1,6 @@
 /** Reads usage rows as scripts do: `evener usage --by request --json`. */
 import type { RunningEvener } from "./evener.ts";
+import { send } from "./http.ts";
 
 /** What the issue of this command promises of a row. */
 export type UsageRow = {
@@ -25,6 +26,16 @@ export async function usageRows(evener: Pick<RunningEvener, "cli">): Promise<Usa
   const { code, stdout, stderr } = await evener.cli(["usage", "--by", "request", "--json"]);
   if (code !== 0) throw new Error(`evener usage ended with ${code}: ${stderr}`);
   return JSON.parse(stdout) as UsageRow[];
+}
+
+/** The same rows straight from the admin API, for tests that look again and again: a command takes half a second to start. */
+export async function usageRowsNow(evener: Pick<RunningEvener, "url" | "adminKey">): Promise<UsageRow[]> {
+  const { status, text } = await send(`${evener.url}/admin/v1/usage?by=request`, {
+    method: "GET",
+    headers: { authorization: `Bearer ${evener.adminKey}` },
+  });
+  if (status !== 200) throw new Error(`the admin API answered ${status}: ${text}`);
+  return (JSON.parse(text) as { data: UsageRow[] }).data;
 }
 
 export function sum(
