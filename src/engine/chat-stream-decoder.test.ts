@@ -145,6 +145,39 @@ describe("text and reasoning", () => {
     expect(events(chunk({ content: text }), finish("stop"))[0]).toEqual(["text", text]);
   });
 
+  it("holds text that comes amid a call's arguments until the call is complete", () => {
+    const call = (args: string, more: object = {}) =>
+      calls({ index: 0, ...more, function: { ...more, arguments: args } });
+    expect(
+      events(
+        call('{"a":', { id: "c", name: "f" }),
+        chunk({ content: "amid" }),
+        chunk({ reasoning: "hm" }),
+        call("1}"),
+        chunk({ content: "behind" }),
+        call(" \n"),
+        finish("tool_calls"),
+        DONE,
+      ),
+    ).toEqual([
+      ["call", 0, "c", "f"],
+      ["args", 0, '{"a":'],
+      ["args", 0, "1}"],
+      ["text", "amid"],
+      ["reasoning", "hm"],
+      ["text", "behind"],
+      ["finish", "tool-calls"],
+    ]);
+  });
+
+  it("gives what was held when the call never ends", () => {
+    const open = calls({ index: 0, id: "c", function: { name: "f", arguments: '{"a":' } });
+    expect(events(open, chunk({ content: "amid" }), finish("length"), DONE).slice(-2)).toEqual([
+      ["text", "amid"],
+      ["finish", "length"],
+    ]);
+  });
+
   it("refuses content that is not text, rather than losing it", () => {
     expect(events(chunk({ content: [{ type: "image" }] }))).toEqual([["error", "engine_failed", expect.any(String)]]);
   });

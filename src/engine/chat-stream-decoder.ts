@@ -42,6 +42,8 @@ export class ChatStreamDecoder {
   readonly #calls = new ToolCallAssembler();
   readonly #reader: SseReader;
   #out: StreamEvent[] = NOTHING;
+  /** Text and reasoning that came amid a call's arguments: they are sent once the call is complete. */
+  #held: StreamEvent[] = [];
   #reason: FinishReason | undefined;
   #stopSequence: string | undefined;
   #oddReason: string | undefined;
@@ -154,20 +156,19 @@ export class ChatStreamDecoder {
 
   /** `source` and `position` say where the delta stands, for the few that must be parsed again. */
   #delta(delta: Delta, mode: TextMode, source: string, position: number): void {
-    const out = this.#out;
     // Some servers send both names with the same text.
     const reasoning = isText(delta.reasoning) ? delta.reasoning : delta.reasoning_content;
     const before = this.#bytes;
     if (isText(reasoning)) {
       const text = mode.bytes(reasoning);
       this.#bytes += text.length;
-      out.push({ type: "reasoning-delta", text });
+      this.#pushText({ type: "reasoning-delta", text });
     }
     const content = isText(delta.content) ? delta.content : delta.refusal;
     if (isText(content)) {
       const text = mode.bytes(content);
       this.#bytes += text.length;
-      out.push({ type: "text-delta", text });
+      this.#pushText({ type: "text-delta", text });
     } else if (typeof delta.content === "object" && delta.content !== null) {
       this.#fail("engine_failed", "the engine sent content that is not text");
       return;
@@ -175,6 +176,22 @@ export class ChatStreamDecoder {
     if (delta.tool_calls !== undefined || delta.function_call !== undefined)
       this.#toolCalls(delta, mode, source, position);
     if (this.#bytes > before) this.#chunks++;
+  }
+
+  #pushText(event: StreamEvent): void {
+    if (this.#calls.streaming) {
+      this.#held.push(event);
+      return;
+    }
+    this.#calls.close();
+    this.#out.push(event);
+  }
+
+  #release(): void {
+    if (this.#held.length === 0) return;
+    this.#calls.close();
+    this.#out.push(...this.#held);
+    this.#held = [];
   }
 
   #toolCalls(delta: Delta, mode: TextMode, source: string, position: number): void {
@@ -190,6 +207,7 @@ export class ChatStreamDecoder {
         if (event?.type === "tool-call-delta") this.#bytes += event.arguments.length;
       }
     }
+    if (!this.#calls.streaming) this.#release();
   }
 
   #finishReason(choice: Choice, mode: TextMode): void {
@@ -248,6 +266,7 @@ export class ChatStreamDecoder {
       this.#fail("engine_failed", fault);
       return;
     }
+    this.#release();
     this.#terminate();
     this.#out.push(this.#finishEvent(reason));
   }

@@ -26,6 +26,8 @@ type Call = {
   index: number | undefined;
   /** Made of what stood behind another call's complete arguments. */
   glued: boolean;
+  /** Complete, and something else has been sent since: there is no place left for what an engine adds to it. */
+  closed: boolean;
 };
 
 export class ToolCallAssembler {
@@ -40,6 +42,16 @@ export class ToolCallAssembler {
   /** Whether any call was sent on. */
   get any(): boolean {
     return this.#started > 0;
+  }
+
+  /** Whether a call is being streamed whose arguments are not complete: nothing else may be sent until they are. */
+  get streaming(): boolean {
+    return this.#current?.index !== undefined && !this.#current.balance.complete;
+  }
+
+  /** Something else is about to be sent; not while `streaming`. */
+  close(): void {
+    if (this.#current?.index !== undefined) this.#current.closed = true;
   }
 
   add(delta: ToolCallDelta, mode: TextMode, out: StreamEvent[]): void {
@@ -88,7 +100,16 @@ export class ToolCallAssembler {
   }
 
   #open(key: number | undefined, id: string, glued: boolean): Call {
-    const call: Call = { key, id: "", name: "", text: "", balance: new JsonBalance(), index: undefined, glued };
+    const call: Call = {
+      key,
+      id: "",
+      name: "",
+      text: "",
+      balance: new JsonBalance(),
+      index: undefined,
+      glued,
+      closed: false,
+    };
     if (id !== "") this.#identify(call, id);
     if (key !== undefined) this.#byKey.set(key, call);
     this.#waiting.push(call);
@@ -122,6 +143,7 @@ export class ToolCallAssembler {
   }
 
   #take(call: Call, piece: string, out: StreamEvent[]): void {
+    if (call.closed) return;
     call.text += piece;
     if (call.index !== undefined)
       out.push({ type: "tool-call-delta", index: call.index, arguments: asByteText(piece) });
@@ -137,11 +159,12 @@ export class ToolCallAssembler {
       const next = this.#waiting[0];
       if (next === undefined) return;
       if (next.glued && !next.balance.complete) return;
-      this.#current = undefined;
       if (isRepeat(next, current)) {
         this.#waiting.shift();
-        this.#current = current;
+        continue;
       }
+      current.closed = true;
+      this.#current = undefined;
     }
   }
 
