@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ChatRequest, UserPart } from "../../conversation/request.ts";
 import { prepareDocuments } from "./documents.ts";
+import { rememberPdfs } from "./pdf-memory.ts";
 import { type PdfText, readInWorker, readPdf } from "./pdf-text.ts";
 import { request } from "./__fixtures__/requests.ts";
 
@@ -54,6 +55,36 @@ describe("reading PDFs", () => {
     const data = pdf(["once"]).toString("base64");
     expect(readPdf(data)).toBe(readPdf(data));
     await readPdf(data);
+  });
+});
+
+describe("the memory of documents", () => {
+  const pages = (chars: number): PdfText => ({ kind: "read", pages: ["x".repeat(chars)], pageCount: 1 });
+
+  it("reads each once, a failure too, and forgets the longest unasked when it is full", async () => {
+    const reads: string[] = [];
+    const read = rememberPdfs((document) => {
+      reads.push(document);
+      return Promise.resolve(document === "bad" ? { kind: "failed", why: "broken" } : pages(9000));
+    }, 25_000);
+    for (const document of ["a", "b", "bad", "a", "c", "a", "bad", "b"]) await read(document);
+    expect(reads).toEqual(["a", "b", "bad", "c", "b"]);
+  });
+
+  it("does not forget what is still being read", async () => {
+    let finish: (text: PdfText) => void = () => {};
+    let slowReads = 0;
+    const read = rememberPdfs((document) => {
+      if (document !== "slow") return Promise.resolve(pages(9000));
+      slowReads++;
+      return new Promise((resolve) => (finish = resolve));
+    }, 5000);
+    const slow = read("slow");
+    await read("a");
+    void read("slow");
+    expect(slowReads).toBe(1);
+    finish(pages(1));
+    expect(await slow).toEqual(pages(1));
   });
 });
 

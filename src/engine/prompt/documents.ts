@@ -1,24 +1,20 @@
 /**
  * Turns PDFs in a request into text before it is rendered: engines read no documents.
  *
- * The same bytes give the same text in every request of a session (pdf-text.ts remembers), or the prompt would change.
+ * The same bytes give the same text in every request of a session (pdf-memory.ts), or the prompt would change.
  */
 import type { ChatRequest, DocumentPart, Message, ToolResultPart, UserPart } from "../../conversation/request.ts";
+import type { ReadPdf } from "./pdf-memory.ts";
 import { type PdfText, readPdf } from "./pdf-text.ts";
 
 /** The request with the text of its PDFs; the request itself, at no cost, when there are none. */
-export async function prepareDocuments(
-  request: ChatRequest,
-  read: (base64: string) => Promise<PdfText> = readPdf,
-): Promise<ChatRequest> {
+export async function prepareDocuments(request: ChatRequest, read: ReadPdf = readPdf): Promise<ChatRequest> {
   if (!request.messages.some(holdsPdf)) return request;
   const messages: Message[] = [];
   for (const message of request.messages)
     messages.push(holdsPdf(message) ? await preparedMessage(message, read) : message);
   return { ...request, messages };
 }
-
-type Read = (base64: string) => Promise<PdfText>;
 
 function holdsPdf(message: Message): boolean {
   if (message.role !== "user") return false;
@@ -29,7 +25,7 @@ function isPdf(part: UserPart): boolean {
   return part.type === "document" && part.source.kind === "pdf";
 }
 
-async function preparedMessage(message: Message, read: Read): Promise<Message> {
+async function preparedMessage(message: Message, read: ReadPdf): Promise<Message> {
   if (message.role !== "user") return message;
   const content: UserPart[] = [];
   for (const part of message.content) {
@@ -39,13 +35,13 @@ async function preparedMessage(message: Message, read: Read): Promise<Message> {
   return { role: "user", content };
 }
 
-async function preparedResult(result: ToolResultPart, read: Read): Promise<ToolResultPart> {
+async function preparedResult(result: ToolResultPart, read: ReadPdf): Promise<ToolResultPart> {
   const content: ToolResultPart["content"] = [];
   for (const part of result.content) content.push(part.type === "document" ? await preparedDocument(part, read) : part);
   return { ...result, content };
 }
 
-async function preparedDocument(document: DocumentPart, read: Read): Promise<DocumentPart> {
+async function preparedDocument(document: DocumentPart, read: ReadPdf): Promise<DocumentPart> {
   if (document.source.kind !== "pdf") return document;
   return { ...document, source: { kind: "text", text: textOf(await read(document.source.data)) } };
 }

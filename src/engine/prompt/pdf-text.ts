@@ -1,12 +1,6 @@
-/**
- * Reads the text of PDFs, each in a worker thread of its own that is ended when it takes too long or too much memory, and
- * remembers what it read.
- *
- * A client sends a document again on every turn. Whatever came of the first reading, a failure too, stands for the later
- * ones, so that the prompt does not change with the load of the machine.
- */
-import { hash } from "node:crypto";
+/** Reads the text of PDFs, each in a worker thread of its own that is ended when it takes too long or too much memory. */
 import { Worker } from "node:worker_threads";
+import { type ReadPdf, rememberPdfs } from "./pdf-memory.ts";
 
 export type PdfText =
   /** `pages` are the first of `pageCount`: those within the limits. */
@@ -26,39 +20,11 @@ const REMEMBERED_CHARS = 16_000_000;
 
 const WORKER = new URL(import.meta.url.endsWith(".ts") ? "./pdf-worker.ts" : "./pdf-worker.js", import.meta.url);
 
-const remembered = new Map<string, { text: Promise<PdfText>; chars: number }>();
-let rememberedChars = 0;
 let running = 0;
 const waiting: (() => void)[] = [];
 
 /** The text of a PDF given as base64. Never rejects: what went wrong is part of the answer. */
-export function readPdf(base64: string): Promise<PdfText> {
-  const key = hash("sha256", base64);
-  const known = remembered.get(key);
-  if (known) {
-    remembered.delete(key);
-    remembered.set(key, known);
-    return known.text;
-  }
-  const entry = { text: readInTurn(base64), chars: 0 };
-  remembered.set(key, entry);
-  void entry.text.then((text) => {
-    if (remembered.get(key) !== entry) return;
-    entry.chars = text.kind === "read" ? text.pages.reduce((sum, page) => sum + page.length, 1000) : 1000;
-    rememberedChars += entry.chars;
-    forgetOldest();
-  });
-  return entry.text;
-}
-
-function forgetOldest(): void {
-  for (const [key, entry] of remembered) {
-    if (rememberedChars <= REMEMBERED_CHARS) return;
-    if (entry.chars === 0) continue; // still being read
-    remembered.delete(key);
-    rememberedChars -= entry.chars;
-  }
-}
+export const readPdf: ReadPdf = rememberPdfs(readInTurn, REMEMBERED_CHARS);
 
 async function readInTurn(base64: string): Promise<PdfText> {
   if (running >= MAX_WORKERS) await new Promise<void>((resolve) => waiting.push(resolve));

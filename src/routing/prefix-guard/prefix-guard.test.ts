@@ -136,6 +136,18 @@ describe("lines of one session", () => {
     expect(see("s:You are", "u:a task for another agent", "a:ok")).toBe("extends");
   });
 
+  it("are compared with the one used last, of those equally near", () => {
+    const guard = createPrefixGuard();
+    guard.observe(key, prompt(SESSION));
+    guard.observe(key, prompt(["s:You are", "u:another task", "a:look", "t:seen"]));
+    expect(guard.observe(key, prompt(["s:You are", "u:a third task", "a:look", "t:seen"]))).toMatchObject({
+      cause: "message-edited",
+    });
+    expect(guard.observe(key, prompt(["s:You are", "u:a fourth", "t:result", "a:done"]))).toMatchObject({
+      cause: "history-replaced",
+    });
+  });
+
   it("are kept apart by tenant, session, agent and model", () => {
     const guard = createPrefixGuard();
     guard.observe(key, prompt(HEAD));
