@@ -23,3 +23,11 @@ test("remembers a bounded number", () => {
   expect(repeats.take("owner-0", prompt("prompt"))).toBeUndefined();
   expect(repeats.take("owner-4999", prompt("prompt"))).toBe("req_4999");
 });
+
+test("a side call in between does not make it forget", () => {
+  const repeats = new Repeats();
+  repeats.remember("a", prompt("prompt"), "req_1");
+  expect(repeats.take("a", prompt("give this session a title"))).toBeUndefined();
+  expect(repeats.take("a", { messages: [] })).toBeUndefined();
+  expect(repeats.take("a", prompt("prompt"))).toBe("req_1");
+});

@@ -184,7 +184,7 @@ describe("a broken stream", () => {
       event: "error",
       data: {
         type: "error",
-        error: { type: "api_error", message: "the engine’s answer broke off" },
+        error: { type: "api_error", message: "the engine’s answer broke off; retry your request" },
         request_id: "req_Ab-c_123",
       },
     });

@@ -6,7 +6,7 @@ import { type ByteText, asByteText, toByteText } from "../../conversation/byte-t
 import type { AnswerContext, StreamEncoder } from "../../conversation/codec.ts";
 import type { FinishEvent, StreamEvent } from "../../conversation/stream-event.ts";
 import { jsonText, namedFrame } from "../sse-frame.ts";
-import { errorBody } from "./encode-error.ts";
+import { streamErrorBody } from "./encode-error.ts";
 import { messageHead, stopFields, usageJson } from "./encode-message.ts";
 import { toolUseIds } from "./tool-use-id.ts";
 
@@ -109,7 +109,7 @@ export function createStreamEncoder(context: AnswerContext): StreamEncoder {
         return event.arguments === "" ? NOTHING : delta(event.arguments);
       case "error":
         ended = true;
-        return namedFrame("error", toByteText(errorBody(event.error, context.requestId)));
+        return namedFrame("error", toByteText(streamErrorBody(event.error, context.requestId)));
       default:
         return finish(event);
     }
