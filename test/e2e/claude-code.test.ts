@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Rule } from "../../src/simulator/script.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
 import { CLAUDE_VERSIONS, installClaude, PRINT_EVENTS, runClaude } from "../support/claude.ts";
-import { type RunningEvener, startEvener } from "../support/evener.ts";
+import { cleanEnvironment, EVENER, type RunningEvener, startEvener } from "../support/evener.ts";
 import { startRecordingProxy } from "../support/recording-proxy.ts";
+import { type Finished, runProcess } from "../support/run-process.ts";
 import { canTrace, outsideAddresses, tracedCalls, tracer } from "../support/traced-connections.ts";
 import { sum, usageRows } from "../support/usage.ts";
 
@@ -237,4 +238,25 @@ it("wins over another gateway in the user's settings, and leaves that file alone
   } finally {
     await proxy.close();
   }
+});
+
+describe("without the launcher", () => {
+  /** The client alone, in a shell that has nothing of Evener but what `prepare` brings. */
+  async function alone(prepare: string): Promise<Finished> {
+    const binary = await installClaude(CLAUDE_VERSIONS[0]);
+    const home = mkdtempSync(join(folder, "alone-"));
+    const launcher = `'${process.execPath}' '${EVENER}' claude`;
+    const script = `${prepare.replaceAll("LAUNCHER", launcher)}; unset EVENER_URL EVENER_KEY; exec '${binary}' -p hi`;
+    const env = { ...cleanEnvironment(home), IS_SANDBOX: "1", EVENER_URL: evener.url, EVENER_KEY: evener.key };
+    simulator.setScript([{ answer: { text: "through evener" } }]);
+    return runProcess("/bin/sh", ["-ec", script], { env, cwd: home });
+  }
+
+  it("works in a shell that has evaluated --print-env", async () => {
+    expect(await alone('eval "$(LAUNCHER --print-env)"')).toMatchObject({ code: 0, stdout: "through evener\n" });
+  });
+
+  it("works with the settings file that --settings has written", async () => {
+    expect(await alone("LAUNCHER --settings > /dev/null")).toMatchObject({ code: 0, stdout: "through evener\n" });
+  });
 });
