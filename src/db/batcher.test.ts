@@ -54,6 +54,23 @@ describe("batcher", () => {
     expect(await second).toBe(20);
   });
 
+  it("pauses between batches where that is wished, but never before a lone item", async () => {
+    const { runs, run } = heldRuns();
+    const batches = batcher(run, 10, { lingerMs: 30 });
+    const results = [1, 2].map((item) => batches.add(item));
+    expect(runs.map(({ items }) => items)).toEqual([[1]]);
+    runs[0]?.end();
+    await settle();
+    results.push(batches.add(3));
+    await expect.poll(() => runs.map(({ items }) => items)).toEqual([[1], [2, 3]]);
+    runs[1]?.end();
+    expect(await Promise.all(results)).toEqual([10, 20, 30]);
+    await batches.idle();
+    void batches.add(4);
+    expect(runs.map(({ items }) => items)).toEqual([[1], [2, 3], [4]]);
+    runs[2]?.end();
+  });
+
   it("gives every item its own result, in batches no larger than allowed", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat()), fc.integer({ min: 1, max: 7 }), async (items, most) => {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { describePostgresUrl, pglitePool } from "./connection-pool.ts";
 import { PgliteStream } from "./pglite-stream.ts";
 import { isStoreAway } from "./store-error.ts";
@@ -20,12 +20,9 @@ describe("describePostgresUrl", () => {
 describe("pglitePool", () => {
   it("replaces a worker that died, and the transaction that was in it is as if it had never been", async () => {
     const directory = mkdtempSync(join(tmpdir(), "evener-pglite-"));
-    const streams: PgliteStream[] = [];
-    const pool = pglitePool(join(directory, "pglite"), () => {
-      const stream = new PgliteStream(join(directory, "pglite"));
-      streams.push(stream);
-      return stream;
-    });
+    const connect = vi.spyOn(PgliteStream.prototype, "connect");
+    const streams = connect.mock.contexts as PgliteStream[];
+    const pool = pglitePool(join(directory, "pglite"));
     const insert = { name: "insert", text: "INSERT INTO t VALUES ($1)" };
     try {
       await pool.run({ name: "create", text: "CREATE TABLE t (a int PRIMARY KEY)" }, []);
@@ -46,6 +43,8 @@ describe("pglitePool", () => {
       expect(streams).toHaveLength(2);
     } finally {
       await pool.end();
+      expect(streams.every(({ closed }) => closed)).toBe(true);
+      connect.mockRestore();
       rmSync(directory, { recursive: true, force: true });
     }
   }, 60_000);

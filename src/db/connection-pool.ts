@@ -2,12 +2,16 @@
  * Knows how Evener connects: to a Postgres server or to PGlite's worker, through the same driver, so that both give the same values
  * and the same errors. Only what is below the socket differs.
  */
+import { Socket } from "node:net";
 import type { PostgresPool, PostgresPoolClient } from "kysely";
 import { type ClientConfig, DatabaseError, Pool, type QueryConfig, type QueryResult, types } from "pg";
+import { openSockets } from "./open-sockets.ts";
 import { PgliteStream } from "./pglite-stream.ts";
 
 /** Writers are batched, so a gateway needs few; a hundred gateways must still fit a server's default of 100. */
 const CONNECTIONS = 8;
+/** How long a server may take to say goodbye before the connection is cut; a network that drops packets never does. */
+const CLOSE_MS = 3_000;
 
 /**
  * int8 is always a bigint: money is beyond 2^53 sooner than one thinks, and pg's own default is text. numeric stays text: cast
@@ -25,9 +29,11 @@ const TYPES: NonNullable<ClientConfig["types"]> = {
  * as startup parameters (`statement_timeout`) poolers refuse them.
  */
 export function postgresPool(url: string, { patient }: { patient: boolean }): Connections {
+  const sockets = openSockets();
   return keepGood(
     new Pool({
       connectionString: url,
+      stream: () => sockets.track(new Socket()),
       application_name: "evener",
       max: patient ? 1 : CONNECTIONS,
       connectionTimeoutMillis: 3_000,
@@ -36,20 +42,24 @@ export function postgresPool(url: string, { patient }: { patient: boolean }): Co
       ...(!patient && { query_timeout: 10_000 }),
       types: TYPES,
     }),
+    () => sockets.closed(CLOSE_MS),
   );
 }
 
 /** PGlite has one connection: who takes it has it alone. A worker that died is replaced, and Postgres recovers from its log. */
-export function pglitePool(directory: string, open = () => new PgliteStream(directory)): Connections {
+export function pglitePool(directory: string): Connections {
+  const sockets = openSockets();
   return keepGood(
     new Pool({
-      stream: open,
+      // Two workers in one directory would be as bad as two processes: one that dies is gone before the next opens.
+      stream: () => sockets.track(new PgliteStream(directory, sockets.closed())),
       ssl: false,
       user: "postgres",
       max: 1,
       idleTimeoutMillis: 0,
       types: TYPES,
     }),
+    () => sockets.closed(),
   );
 }
 
@@ -66,7 +76,7 @@ export type Connections = PostgresPool & {
  * pool throws it away, which on PGlite means opening the database anew); one that broke or timed out still waits for its answer,
  * and the next user would wait behind it.
  */
-function keepGood(pool: Pool): Connections {
+function keepGood(pool: Pool, closed: () => Promise<void>): Connections {
   // Who uses a broken connection gets the error from the statement; nobody else needs to hear of it.
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
@@ -97,7 +107,10 @@ function keepGood(pool: Pool): Connections {
         connection.release();
       }
     },
-    end: () => pool.end(),
+    async end() {
+      await pool.end();
+      await closed();
+    },
   };
 }
 

@@ -7,31 +7,44 @@ import { StoreError } from "./store-error.ts";
 /** The worker's file, as it is called in src/ and in dist/. */
 const WORKER = new URL(import.meta.url.endsWith(".ts") ? "./pglite-worker.ts" : "./pglite-worker.js", import.meta.url);
 
+type Done = (error?: Error | null) => void;
+
 /** A stream with the few methods of a socket that pg calls. It closes when its worker has ended, so that the directory is free then. */
 export class PgliteStream extends Duplex {
-  readonly #worker: Worker;
-  #ended = false;
+  readonly #directory: string;
+  readonly #free: Promise<void>;
+  #worker: Worker | undefined;
 
-  /** Opens the directory (made if it is missing). The caller holds its lock. */
-  constructor(directory: string) {
+  /** Opens the directory (made if it is missing) once it is `free`. The caller holds its lock. */
+  constructor(directory: string, free: Promise<void>) {
     super({ emitClose: true, allowHalfOpen: false });
-    const workerData: PgliteWorkerData = { directory };
-    this.#worker = new Worker(WORKER, { workerData, name: "evener-pglite" });
-    this.#worker.on("message", (bytes: Uint8Array) => this.push(bytes));
-    this.#worker.on("error", (error) => {
-      const why = error instanceof Error ? error.message : String(error);
-      this.destroy(new StoreError("unavailable", `the embedded database failed: ${why}`, error));
-    });
-    this.#worker.on("exit", () => {
-      this.#ended = true;
-      this.push(null);
-      this.destroy();
-    });
+    this.#directory = directory;
+    this.#free = free;
   }
 
   connect(): this {
-    process.nextTick(() => this.emit("connect"));
+    void this.#free.then(() => {
+      if (this.destroyed) return;
+      this.#worker = this.#start();
+      this.emit("connect");
+    });
     return this;
+  }
+
+  #start(): Worker {
+    const workerData: PgliteWorkerData = { directory: this.#directory };
+    const worker = new Worker(WORKER, { workerData, name: "evener-pglite" });
+    worker.on("message", (bytes: Uint8Array) => this.push(bytes));
+    worker.on("error", (error) => {
+      const why = error instanceof Error ? error.message : String(error);
+      this.destroy(new StoreError("unavailable", `the embedded database failed: ${why}`, error));
+    });
+    worker.on("exit", () => {
+      this.#worker = undefined;
+      this.push(null);
+      this.destroy();
+    });
+    return worker;
   }
 
   setNoDelay(): this {
@@ -43,41 +56,43 @@ export class PgliteStream extends Duplex {
   }
 
   ref(): this {
-    this.#worker.ref();
+    this.#worker?.ref();
     return this;
   }
 
   unref(): this {
-    this.#worker.unref();
+    this.#worker?.unref();
     return this;
-  }
-
-  #send(bytes: Uint8Array): void {
-    // eslint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
-    this.#worker.postMessage(bytes);
   }
 
   override _read(): void {}
 
-  override _write(bytes: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#send(bytes);
-    done();
+  override _write(bytes: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.#send(bytes, done);
   }
 
-  override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk)));
+  override _writev(chunks: { chunk: Buffer }[], done: Done): void {
+    this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk)), done);
+  }
+
+  #send(bytes: Uint8Array, done: Done): void {
+    // eslint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
+    this.#worker?.postMessage(bytes);
     done();
   }
 
   /** pg has sent Terminate before it ends: the worker closes the database and goes. */
-  override _final(done: (error?: Error | null) => void): void {
-    if (this.#ended) return done();
-    this.#worker.once("exit", () => done());
+  override _final(done: Done): void {
+    this.#afterExit(done);
   }
 
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    if (this.#ended) return done(error);
-    this.#worker.once("exit", () => done(error));
-    void this.#worker.terminate();
+  override _destroy(error: Error | null, done: Done): void {
+    this.#afterExit(() => done(error));
+    void this.#worker?.terminate();
+  }
+
+  #afterExit(then: () => void): void {
+    if (this.#worker === undefined) then();
+    else this.#worker.once("exit", () => then());
   }
 }

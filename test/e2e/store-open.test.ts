@@ -3,7 +3,8 @@ import { CompiledQuery, sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { migrate, readMigrations } from "../../src/db/migrate.ts";
 import { openStore } from "../../src/db/open-store.ts";
-import { isDataError, isUniqueViolation } from "../../src/db/store-error.ts";
+import { isDataError, isStoreAway, isUniqueViolation } from "../../src/db/store-error.ts";
+import { cutProxy } from "../support/cut-proxy.ts";
 import { STORE_KINDS, type TestStore } from "../support/stores.ts";
 
 describe.each(STORE_KINDS.filter(({ skip }) => !skip))("store on $kind", ({ kind, open }) => {
@@ -189,6 +190,21 @@ describe("gateways that start together", () => {
           message: expect.stringMatching(/^the database at postgres:.* says: .*(?:nowhere|nobody).* does not exist$/),
         });
     } finally {
+      await test.dispose();
+    }
+  });
+
+  it.skipIf(postgres.skip)("close although the network swallows everything", async () => {
+    const test = await postgres.open();
+    const proxy = await cutProxy(test.options.databaseUrl!);
+    try {
+      const store = await openStore({ ...test.options, databaseUrl: proxy.url });
+      await store.ping();
+      proxy.freeze();
+      await store.close();
+      await expect(store.ping()).rejects.toSatisfy(isStoreAway);
+    } finally {
+      await proxy.close();
       await test.dispose();
     }
   });

@@ -69,21 +69,30 @@ export async function startPostgres(): Promise<TestPostgres> {
 }
 
 function clientOf(url: string, stop: () => Promise<void>): TestPostgres {
+  const made: string[] = [];
+  const ask = async (statement: string): Promise<void> => {
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    try {
+      await client.query(statement);
+    } finally {
+      await client.end();
+    }
+  };
   return {
     async createDatabase() {
       const name = `evener_test_${randomBytes(8).toString("hex")}`;
-      const client = new Client({ connectionString: url });
-      await client.connect();
-      try {
-        await client.query(`CREATE DATABASE ${name}`);
-      } finally {
-        await client.end();
-      }
+      await ask(`CREATE DATABASE ${name}`);
+      made.push(name);
       const own = new URL(url);
       own.pathname = `/${name}`;
       return own.href;
     },
-    stop,
+    async stop() {
+      // A server that was there before the tests is left as it was.
+      for (const name of made.splice(0)) await ask(`DROP DATABASE ${name} WITH (FORCE)`);
+      await stop();
+    },
   };
 }
 
