@@ -27,6 +27,8 @@ export type VirtualKeyTable = {
   expires_at: Date | null;
   revoked_at: Date | null;
   last_used_at: Date | null;
+  /** Served names that the key may use; null: all. */
+  allowed_models: ColumnType<string[] | null, string[] | null | undefined, string[] | null>;
 };
 
 export type UsageEventTable = {
@@ -55,7 +57,104 @@ export type UsageEventTable = {
   repeat_of: string | null;
   prefix_break: string | null;
   recorded_at: DefaultTime;
+  account_id: ColumnType<bigint | null, never, never>;
+  price_id: ColumnType<bigint | null, never, never>;
+  /** nano-USD. */
+  cost: ColumnType<bigint, never, never>;
+  held: ColumnType<bigint | null, never, never>;
+  reserved_at: ColumnType<Date, never, never>;
+  cut_by: ColumnType<string | null, never, never>;
+  adjusted_at: ColumnType<Date | null, never, never>;
 };
+
+/** nano-USD. What a tenant has or owes; see 0002_money.sql. */
+export type AccountTable = {
+  id: Generated<bigint>;
+  tenant_id: string | null;
+  terms: "prepaid" | "postpaid" | "own";
+  name: string | null;
+  balance: ColumnType<bigint, never, bigint>;
+  held: ColumnType<bigint, never, never>;
+  floor: bigint | null;
+};
+
+/** pico-USD a token. */
+export type PriceVersionTable = {
+  id: Generated<bigint>;
+  model: string;
+  valid_from: Date;
+  input_uncached: bigint;
+  cache_read: bigint;
+  cache_write: bigint;
+  output: bigint;
+  created_at: DefaultTime;
+  created_by: string;
+};
+
+/** nano-USD. Dates are read with `::text`: the driver would make them local midnights. */
+export type BudgetTable = {
+  id: Generated<bigint>;
+  tenant_id: string;
+  key_id: string | null;
+  period: "day" | "week" | "month";
+  amount: bigint;
+  since: ColumnType<Date, string, never>;
+  created_at: DefaultTime;
+  updated_at: DefaultTime;
+};
+
+export type BudgetPeriodTable = {
+  budget_id: bigint;
+  start: ColumnType<Date, string, never>;
+  spent: bigint;
+  held: bigint;
+};
+
+/** Written by the functions of 0002_money.sql alone. */
+export type HoldTable = {
+  request_id: string;
+  tenant_id: string;
+  key_id: string;
+  account_id: bigint | null;
+  amount: bigint;
+  reserved_at: Date;
+  owner: string;
+  lease_until: Date;
+};
+
+export type LedgerEntryTable = {
+  transaction_id: string;
+  account_id: bigint;
+  kind: "usage" | "adjustment" | "credit";
+  amount: bigint;
+  at: DefaultTime;
+  note: string | null;
+};
+
+export type ExportOutboxTable = {
+  id: Generated<bigint>;
+  request_id: string;
+  kind: "usage" | "adjustment";
+  cost: bigint;
+  at: DefaultTime;
+};
+
+type UsageSumColumns = {
+  tenant_id: string;
+  key_id: string;
+  model: string;
+  requests: bigint;
+  not_ok: bigint;
+  input_uncached: bigint;
+  cache_read: bigint;
+  cache_write: bigint;
+  output: bigint;
+  reasoning: bigint;
+  cost: bigint;
+};
+export type UsageHourTable = { hour: Date } & UsageSumColumns;
+/** A view over usage_hour. */
+export type UsageDayView = { day: Date } & UsageSumColumns;
 
 export type AdminKeyTable = {
   id: string;
@@ -85,4 +184,13 @@ export type Schema = {
   admin_key: AdminKeyTable;
   audit_log: AuditLogTable;
   setting: SettingTable;
+  account: AccountTable;
+  price_version: PriceVersionTable;
+  budget: BudgetTable;
+  budget_period: BudgetPeriodTable;
+  hold: HoldTable;
+  ledger_entry: LedgerEntryTable;
+  export_outbox: ExportOutboxTable;
+  usage_hour: UsageHourTable;
+  usage_day: UsageDayView;
 };

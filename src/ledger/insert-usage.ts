@@ -1,20 +1,8 @@
 /** Knows the statement that writes usage rows: an array a column for many, so that its text and plan never change. */
 import type { Statement } from "../db/connection-pool.ts";
 import type { Store } from "../db/open-store.ts";
+import { storableText as text, storableTextOrNull as textOrNull } from "./storable-text.ts";
 import type { UsageRow } from "./usage-row.ts";
-
-/** Longest text that a client or engine may put into a row; what is longer is cut. */
-const LONGEST_TEXT = 500;
-
-/** Postgres cannot store U+0000, and a lone surrogate is no text; neither may cost a row. */
-function text(value: string): string {
-  const cut = value.length > LONGEST_TEXT ? value.slice(0, LONGEST_TEXT) : value;
-  return cut.replaceAll("\0", "\uFFFD").toWellFormed();
-}
-
-function textOrNull(value: string | null): string | null {
-  return value === null ? null : text(value);
-}
 
 type Column = { name: string; type: string; value: (row: UsageRow) => string | number | boolean | null };
 

@@ -1,0 +1,49 @@
+/** What the ledger writes into its journal, and how a request that never came to its end is settled from it. */
+import type { HoldFacts } from "../statements.ts";
+import type { SettleItem } from "../settle-item.ts";
+
+/** A request was let in. All that a usage row needs, should nothing else follow. */
+export type OpenRecord = {
+  t: "open";
+  request_id: string;
+  tenant_id: string;
+  key_id: string;
+  model: string;
+  account_id: number | null;
+  price_id: number | null;
+  reserved_at: string;
+  facts: HoldFacts;
+};
+
+/** Running counts: request id, number of the checkpoint, uncached, cache read, cache write, output, reasoning. */
+export type Count = readonly [string, number, number, number, number, number, number];
+export type CountRecord = { t: "count"; at: string; counts: Count[] };
+
+export type SettleRecord = { t: "settle"; item: SettleItem };
+
+export type JournalRecord = OpenRecord | CountRecord | SettleRecord;
+
+/** The end of a request that its gateway did not live to see: what its last checkpoint says. */
+export function recoveredItem(open: OpenRecord, last: Count | undefined, at: string): SettleItem {
+  const [, , inputUncached, cacheRead, cacheWrite, output, reasoning] = last ?? [open.request_id, 0, 0, 0, 0, 0, 0];
+  return {
+    request_id: open.request_id,
+    kept: true,
+    billed: true,
+    tenant_id: open.tenant_id,
+    key_id: open.key_id,
+    model: open.model,
+    ...open.facts,
+    input_uncached: inputUncached,
+    cache_read: cacheRead,
+    cache_write: cacheWrite,
+    output,
+    reasoning,
+    counted_by: "checkpoint",
+    outcome: "recovered",
+    duration_ms: Math.max(0, Date.parse(at) - Date.parse(open.reserved_at)),
+    account_id: open.account_id,
+    price_id: open.price_id,
+    reserved_at: open.reserved_at,
+  };
+}

@@ -1,0 +1,199 @@
+/** Puts the ledger's parts together around the life of a request: reserve, checkpoint, settle. */
+import { batcher } from "../db/batcher.ts";
+import type { Store } from "../db/open-store.ts";
+import { isStoreAway } from "../db/store-error.ts";
+import { withPatience } from "../db/with-patience.ts";
+import { createCheckpointer } from "./checkpointer.ts";
+import { createFinisher } from "./finisher.ts";
+import type { Journal } from "./journal/journal.ts";
+import type { OpenRecord } from "./journal/records.ts";
+import { createKnownTerms } from "./known-terms.ts";
+import type { Ledger, LedgerOptions, Reservation, ReserveRequest } from "./ledger-types.ts";
+import { LiveRequest } from "./live-request.ts";
+import { createPresence } from "./presence.ts";
+import { refusal, storeAway } from "./refusals.ts";
+import { type SettleItem, releaseItem, settleItem, whole } from "./settle-item.ts";
+import { createSettleWriter } from "./settle-writer.ts";
+import { type ReserveItem, type ReserveResult, reserveHolds } from "./statements.ts";
+import { storableText, storableTextOrNull } from "./storable-text.ts";
+import { startUpkeep } from "./upkeep.ts";
+import { createUsualOutput } from "./usual-output.ts";
+
+const MOST_A_STATEMENT = 256;
+
+export function createLedger(
+  store: Store,
+  journal: Journal,
+  options: LedgerOptions & { owner: string },
+): Omit<Ledger, "recovered"> {
+  const { owner, leaseMs = 15_000, patienceMs = 2_000, capacity = 50_000, onProblem = () => {} } = options;
+  /** PGlite never syncs: there the journal is what makes a step durable. Postgres needs it only while it is away. */
+  const journalAll = store.kind === "pglite";
+  const usual = createUsualOutput();
+  const known = createKnownTerms();
+  const presence = createPresence(
+    () => withPatience(store.ping(), patienceMs),
+    () => known.reset(),
+  );
+  const settles = createSettleWriter(store, presence);
+  const reserves = batcher((items: ReserveItem[]) => reserveHolds(store, { owner, leaseMs }, items), MOST_A_STATEMENT);
+  const checkpointer = createCheckpointer({
+    store,
+    journal,
+    journalAll,
+    presence,
+    known,
+    leaseMs,
+    everyMs: options.checkpointMs ?? 1_000,
+    onProblem,
+  });
+  const finish = createFinisher({ settles, journal, journalAll, presence, patienceMs, onProblem });
+  const upkeep = startUpkeep(store, journal, presence, {
+    leaseMs,
+    sweepMs: options.sweepMs ?? 5_000,
+    everyMs: options.upkeepMs ?? 60_000,
+    onProblem,
+  });
+  const finishing = new Set<Promise<void>>();
+
+  const end = (item: SettleItem, onApplied?: () => void): Promise<void> => {
+    const ended = finish(item, onApplied);
+    const noted = ended.then(
+      () => void finishing.delete(noted),
+      () => void finishing.delete(noted),
+    );
+    finishing.add(noted);
+    upkeep.worked();
+    return ended;
+  };
+
+  /** Nothing was sent to an engine, and a hold may or may not be there. */
+  const release = (requestId: string, accountId: number | null): void => {
+    end(releaseItem(requestId, accountId)).catch((error: unknown) => onProblem("a hold could not be freed", error));
+  };
+
+  /** Undefined: the database is away. */
+  const askStore = async (item: ReserveItem): Promise<ReserveResult | undefined> => {
+    if (presence.away) return undefined;
+    try {
+      const result = await withPatience(reserves.add(item), patienceMs);
+      known.learn(item, result);
+      return result;
+    } catch (error) {
+      if (!isStoreAway(error)) throw error;
+      presence.fail();
+      return undefined;
+    }
+  };
+
+  return {
+    async reserve(request) {
+      if (settles.pending >= capacity) throw storeAway();
+      const output = usual.toHold(request.tenantId, request.model, request.maxOutput);
+      const item = toItem(request, output);
+      const result = await askStore(item);
+      if (result?.refused) throw refusal(result);
+      const terms = result ?? known.admit(item);
+      if (terms === undefined) {
+        release(item.request_id, null);
+        throw storeAway();
+      }
+      const { accountId, reservedAt } = terms;
+      const priceId = terms.price?.id ?? null;
+      const live = new LiveRequest({
+        item,
+        terms,
+        counts: request.counts,
+        maxOutput: request.maxOutput,
+        extend: (asking) => checkpointer.check(asking),
+        onExhausted: () => request.onExhausted(),
+      });
+
+      let onApplied: (() => void) | undefined;
+      if (journalAll || result === undefined) {
+        const record: OpenRecord = {
+          t: "open",
+          request_id: item.request_id,
+          tenant_id: item.tenant_id,
+          key_id: item.key_id,
+          model: item.model,
+          account_id: accountId,
+          price_id: priceId,
+          reserved_at: reservedAt.toISOString(),
+          facts: item.facts,
+        };
+        const entry = journal.append(JSON.stringify(record));
+        // What the database knows of it is enough, once that is synced.
+        if (result === undefined) onApplied = () => entry.done();
+        else entry.done();
+        try {
+          await entry.durable;
+        } catch (error) {
+          onProblem("a reservation could not be written to the journal", error);
+          release(item.request_id, accountId);
+          throw storeAway(error);
+        }
+      }
+      checkpointer.add(live, result !== undefined);
+
+      let ended: Promise<void> | undefined;
+      const endOnce = (item: SettleItem): Promise<void> => {
+        if (checkpointer.remove(live)) known.giveBack(request.tenantId, live.unused());
+        return end(item, onApplied);
+      };
+      const reserved = { accountId, priceId, reservedAt };
+      return {
+        cap: result?.cap,
+        progress: () => live.progress(),
+        settle(row) {
+          if (ended !== undefined) return ended;
+          usual.learn(row.tenantId, row.model, row.usage.output);
+          const cutBy = live.exhausted ? live.refusedBy : null;
+          return (ended = endOnce(settleItem(row, reserved, { billed: true, cutBy })));
+        },
+        void(row) {
+          return (ended ??= endOnce(
+            row === undefined
+              ? releaseItem(item.request_id, accountId)
+              : settleItem(row, reserved, { billed: false, cutBy: null }),
+          ));
+        },
+      } satisfies Reservation;
+    },
+    get status() {
+      return {
+        live: checkpointer.live,
+        pending: settles.pending,
+        storeAway: presence.away,
+        journalBytes: journal.bytes,
+      };
+    },
+    async close(closePatienceMs) {
+      checkpointer.close();
+      await upkeep.close();
+      await settles.close(closePatienceMs);
+      await Promise.all(finishing);
+      await journal.close();
+      presence.close();
+    },
+  };
+}
+
+function toItem(request: ReserveRequest, output: number): ReserveItem {
+  return {
+    request_id: request.requestId,
+    tenant_id: request.tenantId,
+    key_id: request.keyId,
+    model: storableText(request.model),
+    input: whole(request.inputTokens),
+    output: whole(output),
+    facts: {
+      requested_model: storableText(request.requestedModel),
+      wire: request.wire,
+      streamed: request.streamed,
+      session: storableTextOrNull(request.session),
+      agent: storableTextOrNull(request.agent),
+      started_at: request.startedAt.toISOString(),
+    },
+  };
+}

@@ -1,0 +1,170 @@
+/**
+ * A request in flight, as money sees it: how much is held, how far that reaches, and when to ask for more. `progress` runs for every
+ * read of every stream, and is a comparison of two numbers until the hold runs low.
+ */
+import type { Usage } from "../conversation/usage.ts";
+import { costOf, dearestInput } from "./money.ts";
+import type { CheckpointItem, CheckpointResult, ReserveItem, ReserveResult } from "./statements.ts";
+
+/** The running counts of a stream; `UsageFold` is one. */
+export type RunningCounts = {
+  /** All prompt tokens; 0 while unknown. */
+  readonly prompt: number;
+  readonly output: number;
+  readonly usage: Usage;
+};
+
+/** Tokens that one read may bring beyond the last look: an answer that cannot be paid further is stopped so much earlier. */
+const MARGIN = 32;
+const LEAST_AHEAD = 128;
+const MOST_AHEAD = 4_096;
+/** Asks for more when less than this is left, or less than a quarter. */
+const MOST_LEFT = 1_024;
+
+export type LiveOptions = {
+  item: ReserveItem;
+  terms: Pick<ReserveResult, "accountId" | "price" | "amount" | "unspent" | "reservedAt">;
+  counts: RunningCounts;
+  maxOutput: number;
+  /** Asks for a larger hold, through a checkpoint. */
+  extend: (live: LiveRequest) => void;
+  /** Called once, when the answer must end because nothing more can be paid. */
+  onExhausted: () => void;
+};
+
+export class LiveRequest {
+  readonly item: ReserveItem;
+  readonly terms: LiveOptions["terms"];
+  readonly counts: RunningCounts;
+  readonly #options: LiveOptions;
+  /** nano-USD held. */
+  amount: bigint;
+  /** Whether a checkpoint is on its way. */
+  busy = false;
+  /** Which limit will end the answer when the hold is used up, or has ended it. */
+  refusedBy: string | null = null;
+  exhausted = false;
+  /** `performance.now()` of the last checkpoint that was noted. */
+  checkedAt = performance.now();
+  #checkpoint = 0;
+  #checkedOutput = 0;
+  #ahead = 0;
+  /** Which limit refused more than what it then granted. */
+  #reducedBy: string | null = null;
+  /** Output that the hold pays for. */
+  #payable = Infinity;
+  /** Output from which on `progress` must look closer. */
+  #watchFrom = Infinity;
+
+  constructor(options: LiveOptions) {
+    this.#options = options;
+    this.item = options.item;
+    this.terms = options.terms;
+    this.counts = options.counts;
+    this.amount = options.terms.amount;
+    this.#measure();
+  }
+
+  /** Call after every read. */
+  progress(): void {
+    if (this.counts.output >= this.#watchFrom) this.#runsLow();
+  }
+
+  get grown(): boolean {
+    return this.counts.output !== this.#checkedOutput;
+  }
+
+  /** What the next checkpoint says; it is then on its way. */
+  checkpoint(): CheckpointItem {
+    this.busy = true;
+    const { usage } = this.counts;
+    this.#checkedOutput = usage.output;
+    return {
+      request_id: this.item.request_id,
+      checkpoint: ++this.#checkpoint,
+      input_uncached: usage.inputUncached,
+      cache_read: usage.cacheRead,
+      cache_write: usage.cacheWrite,
+      output: usage.output,
+      reasoning: Math.min(usage.reasoning, usage.output),
+      ahead: this.#ahead,
+    };
+  }
+
+  /** What became of the checkpoint; undefined: the hold was not found. */
+  checked(result: CheckpointResult | undefined): void {
+    this.busy = false;
+    this.checkedAt = performance.now();
+    if (result !== undefined) this.amount = result.amount;
+    const refused = result === undefined ? "lost reservation" : result.refused;
+    if (refused !== null && this.#ahead > LEAST_AHEAD) {
+      // Perhaps less fits.
+      this.#reducedBy = refused;
+      this.#ahead = Math.max(LEAST_AHEAD, this.#ahead >> 2);
+      this.#options.extend(this);
+      return;
+    }
+    // Until the next regular checkpoint, which may find that others have freed what they held.
+    this.refusedBy = refused ?? this.#reducedBy;
+    this.#reducedBy = null;
+    this.#ahead = 0;
+    this.#measure();
+    this.progress();
+  }
+
+  /** The database did not answer: what is held is all there is. */
+  unchecked(why: string): void {
+    this.busy = false;
+    this.refusedBy = why;
+    this.#ahead = 0;
+    this.#measure();
+    this.progress();
+  }
+
+  /** nano-USD by which the hold falls short of what a checkpoint counts and wants. */
+  missing({ output, ahead }: CheckpointItem): bigint {
+    const { price } = this.terms;
+    if (price === null) return 0n;
+    return costOf(price, { ...this.counts.usage, output: output + ahead }) - this.amount;
+  }
+
+  /** nano-USD of the hold that the counts do not use up. */
+  unused(): bigint {
+    const { price } = this.terms;
+    if (price === null) return 0n;
+    const left = this.amount - costOf(price, this.counts.usage);
+    return left > 0n ? left : 0n;
+  }
+
+  #runsLow(): void {
+    const { output } = this.counts;
+    if (output >= this.#payable && this.refusedBy !== null) {
+      this.exhausted = true;
+      this.#watchFrom = Infinity;
+      this.#options.onExhausted();
+      return;
+    }
+    if (this.busy || this.refusedBy !== null) return;
+    this.#ahead = Math.max(
+      0,
+      Math.min(this.#options.maxOutput - output, MOST_AHEAD, Math.max(LEAST_AHEAD * 2, output)),
+    );
+    this.#options.extend(this);
+  }
+
+  /** How far the hold reaches, of what is known of the prompt. */
+  #measure(): void {
+    const { price, unspent } = this.terms;
+    if (this.exhausted || price === null || unspent === null || price.output === 0n) return;
+    const { usage, prompt } = this.counts;
+    const pico = this.amount * 1000n;
+    const input =
+      prompt === 0 ? BigInt(this.item.input) * dearestInput(price) : costOf(price, { ...usage, output: 0 }) * 1000n;
+    const payable = Number((pico - input) / price.output);
+    this.#payable = payable >= this.#options.maxOutput ? Infinity : Math.max(0, payable - MARGIN);
+    this.#watchFrom =
+      this.refusedBy === null
+        ? this.#payable - Math.max(LEAST_AHEAD / 2, Math.min(MOST_LEFT, this.#payable / 4))
+        : this.#payable;
+  }
+}

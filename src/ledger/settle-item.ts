@@ -1,0 +1,78 @@
+/**
+ * A request's end as it goes to the database and into the journal: its usage row, and the terms on which it was reserved. It carries
+ * all that is needed, so that it can be settled without its hold.
+ */
+import type { UsageRow } from "./usage-row.ts";
+import { storableText, storableTextOrNull } from "./storable-text.ts";
+
+/** Fixed when the request was reserved, and by the database's clock. */
+export type ReservedTerms = {
+  /** Null: nothing can be charged, for want of an account or a price. Then both are. */
+  readonly accountId: number | null;
+  readonly priceId: number | null;
+  readonly reservedAt: Date;
+};
+
+/** Named as `ledger_settle` in 0002_money.sql reads it. */
+export type SettleItem = {
+  readonly request_id: string;
+  /** False: only frees the hold; the request leaves no row. */
+  readonly kept: boolean;
+  /** False: costs nothing, whatever was counted. */
+  readonly billed: boolean;
+  readonly account_id: number | null;
+  readonly outcome: UsageRow["outcome"];
+  readonly [column: string]: string | number | boolean | null;
+};
+
+export function settleItem(
+  row: UsageRow,
+  terms: ReservedTerms,
+  { billed, cutBy }: { billed: boolean; cutBy: string | null },
+): SettleItem {
+  const output = whole(row.usage.output);
+  return {
+    request_id: row.requestId,
+    kept: true,
+    billed,
+    tenant_id: row.tenantId,
+    key_id: row.keyId,
+    model: storableText(row.model),
+    requested_model: storableText(row.requestedModel),
+    wire: row.wire,
+    streamed: row.streamed,
+    session: storableTextOrNull(row.session),
+    agent: storableTextOrNull(row.agent),
+    input_uncached: whole(row.usage.inputUncached),
+    cache_read: whole(row.usage.cacheRead),
+    cache_write: whole(row.usage.cacheWrite),
+    output,
+    reasoning: Math.min(output, whole(row.usage.reasoning)),
+    counted_by: row.countedBy,
+    outcome: row.outcome,
+    finish_reason: storableTextOrNull(row.finishReason),
+    error_code: row.errorCode,
+    engine: storableTextOrNull(row.engine),
+    started_at: row.startedAt.toISOString(),
+    first_token_ms: row.firstTokenMs === null ? null : whole(row.firstTokenMs),
+    duration_ms: whole(row.durationMs),
+    repeat_of: row.repeatOf,
+    prefix_break: storableTextOrNull(row.prefixBreak),
+    account_id: terms.accountId,
+    price_id: terms.priceId,
+    reserved_at: terms.reservedAt.toISOString(),
+    cut_by: cutBy,
+  };
+}
+
+/** Frees a hold whose request never began. */
+export function releaseItem(requestId: string, accountId: number | null): SettleItem {
+  return { request_id: requestId, kept: false, billed: false, account_id: accountId, outcome: "error" };
+}
+
+const LARGEST_INTEGER = 2_147_483_647;
+
+/** What the database's integers take: a figure that is none (a clock set back, an engine's nonsense) must not cost the row. */
+export function whole(value: number): number {
+  return value >= 0 ? Math.min(LARGEST_INTEGER, Math.round(value)) : 0;
+}

@@ -1,0 +1,191 @@
+/**
+ * The four statements that move money, as TypeScript sees them. What they do, and under which locks, stands in 0002_money.sql; each takes
+ * an array, is one transaction, and may be sent again without harm.
+ */
+import type { SpendCap } from "../conversation/spend-cap.ts";
+import type { Statement, Store } from "../db/open-store.ts";
+import type { TokenPrices } from "./money.ts";
+import type { SettleItem } from "./settle-item.ts";
+
+export type ReserveItem = {
+  request_id: string;
+  tenant_id: string;
+  key_id: string;
+  model: string;
+  /** Tokens of the prompt, and of the answer, to hold for. */
+  input: number;
+  output: number;
+  /** What a usage row needs beside if the gateway dies. */
+  facts: HoldFacts;
+};
+
+export type HoldFacts = {
+  requested_model: string;
+  wire: string;
+  streamed: boolean;
+  session: string | null;
+  agent: string | null;
+  /** ISO 8601. */
+  started_at: string;
+};
+
+export type ReserveResult = {
+  refused: "account" | "budget" | null;
+  /** Null: there is no such tenant. */
+  terms: "prepaid" | "postpaid" | null;
+  /** Null, with `price`, where nothing can be charged. */
+  accountId: number | null;
+  price: (TokenPrices & { id: number }) | null;
+  /** nano-USD that are (or, when refused, would have been) held. */
+  amount: bigint;
+  reservedAt: Date;
+  /** nano-USD: the least of what the limit and the budgets leave beside all holds. Null: there are none. */
+  unspent: bigint | null;
+  /** The budget that refused; else the one that is spent furthest; undefined without budgets. */
+  cap: SpendCap | undefined;
+};
+
+export type CheckpointItem = {
+  request_id: string;
+  /** Numbers a request's checkpoints, from 1. */
+  checkpoint: number;
+  input_uncached: number;
+  cache_read: number;
+  cache_write: number;
+  output: number;
+  reasoning: number;
+  /** Tokens of output that the hold is to cover beside what is counted. */
+  ahead: number;
+};
+
+export type CheckpointResult = {
+  /** nano-USD now held. */
+  amount: bigint;
+  /** The limit that refused a larger hold, as in `tenant month budget` or `account`. */
+  refused: string | null;
+};
+
+const RESERVE: Statement = { name: "ledger-reserve", text: "SELECT * FROM ledger_reserve($1, $2, $3, $4, $5)" };
+const CHECKPOINT: Statement = { name: "ledger-checkpoint", text: "SELECT * FROM ledger_checkpoint($1, $2, $3)" };
+const SETTLE: Statement = { name: "ledger-settle", text: "SELECT * FROM ledger_settle($1, $2, $3)" };
+const SWEEP: Statement = { name: "ledger-sweep", text: "SELECT * FROM ledger_sweep($1, $2)" };
+
+type ReserveRow = {
+  n: number;
+  refused: "account" | "budget" | null;
+  terms: "prepaid" | "postpaid" | null;
+  account_id: bigint | null;
+  amount: bigint;
+  reserved_at: Date;
+  price_id: bigint | null;
+  input_uncached: bigint;
+  cache_read: bigint;
+  cache_write: bigint;
+  output: bigint;
+  unspent: bigint | null;
+  cap_scope: SpendCap["scope"] | null;
+  cap_period: SpendCap["period"];
+  cap_limit: bigint;
+  cap_spent: bigint;
+  cap_resets_at: Date;
+};
+
+const MOST_A_SWEEP = 500;
+
+/** Holds money for each item that fits, in their order; a result for each. */
+export async function reserveHolds(
+  store: Store,
+  { owner, leaseMs }: { owner: string; leaseMs: number },
+  items: readonly ReserveItem[],
+): Promise<ReserveResult[]> {
+  const models = [...new Set(items.map((item) => item.model))];
+  const tenants = [...new Set(items.map((item) => item.tenant_id))];
+  const values = [owner, interval(leaseMs), models, tenants, JSON.stringify(items)];
+  const rows = await retried(() => store.run<ReserveRow>(RESERVE, values));
+  return rows.map(toReserveResult);
+}
+
+function toReserveResult(row: ReserveRow): ReserveResult {
+  return {
+    refused: row.refused,
+    terms: row.terms,
+    accountId: row.account_id === null ? null : Number(row.account_id),
+    price:
+      row.price_id === null
+        ? null
+        : {
+            id: Number(row.price_id),
+            inputUncached: row.input_uncached,
+            cacheRead: row.cache_read,
+            cacheWrite: row.cache_write,
+            output: row.output,
+          },
+    amount: row.amount,
+    reservedAt: row.reserved_at,
+    unspent: row.unspent,
+    cap:
+      row.cap_scope === null
+        ? undefined
+        : {
+            scope: row.cap_scope,
+            period: row.cap_period,
+            limit: row.cap_limit,
+            spent: row.cap_spent,
+            resetsAt: row.cap_resets_at,
+          },
+  };
+}
+
+/** Notes counts and renews leases. Without a result: the hold is gone, or is being settled now, or knew a later count. */
+export async function checkpointHolds(
+  store: Store,
+  leaseMs: number,
+  items: readonly CheckpointItem[],
+): Promise<Map<string, CheckpointResult>> {
+  const values = [interval(leaseMs), items.map((item) => item.request_id), JSON.stringify(items)];
+  const rows = await retried(() =>
+    store.run<{ checked: string; amount: bigint; refused: string | null }>(CHECKPOINT, values),
+  );
+  return new Map(rows.map(({ checked, amount, refused }) => [checked, { amount, refused }]));
+}
+
+/** Ends requests, each once. Without a result: it had ended before, or left no row. */
+export async function settleItems(
+  store: Store,
+  items: readonly SettleItem[],
+): Promise<Map<string, "settled" | "adjusted">> {
+  const accounts = new Set<number>();
+  for (const { account_id: id } of items) if (id !== null) accounts.add(id);
+  const values = [[...accounts], items.map((item) => item.request_id), JSON.stringify(items)];
+  const rows = await retried(() => store.run<{ settled: string; result: "settled" | "adjusted" }>(SETTLE, values));
+  return new Map(rows.map(({ settled, result }) => [settled, result]));
+}
+
+/** Settles holds whose lease ran out, or whose owner is dead, at their last checkpoint; returns how many requests that were. */
+export async function sweepHolds(store: Store, deadOwners: readonly string[]): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const rows = await retried(() => store.run<{ swept: string }>(SWEEP, [MOST_A_SWEEP, deadOwners]));
+    total += rows.length;
+    if (rows.length < MOST_A_SWEEP) return total;
+  }
+}
+
+function interval(ms: number): string {
+  return `${ms} milliseconds`;
+}
+
+/** Serialization failure and deadlock: the database undid all of it, and asks to be asked again. */
+const AGAIN = new Set(["40001", "40P01"]);
+const MOST_TRIES = 5;
+
+async function retried<T>(run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+      if (typeof code !== "string" || !AGAIN.has(code) || attempt === MOST_TRIES) throw error;
+    }
+  }
+}
