@@ -187,6 +187,14 @@ export const ERROR_TABLE = {
     retry: "client",
     when: "The engine failed with an error of its own, or answered something that is not its protocol.",
   },
+  engine_misconfigured: {
+    status: 502,
+    anthropicType: "api_error",
+    openaiType: "server_error",
+    openaiCode: "engine_misconfigured",
+    retry: "never",
+    when: "The engine does not accept the gateway's key, or has no chat completions: for whoever runs the gateway to mend.",
+  },
   engine_cut: {
     status: 502,
     anthropicType: "api_error",

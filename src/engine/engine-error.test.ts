@@ -39,8 +39,8 @@ describe("recorded errors of vLLM 0.32", () => {
       "the engine refused the request: max_tokens=999999 cannot be greater than max_model_len=8192. Please request fewer output tokens.",
     ],
     ["model", {}, "model_not_found", `the engine does not serve "m"`],
-    ["404-path", {}, "engine_failed", "the engine has no chat completions endpoint (it answered 404)"],
-    ["405", {}, "engine_failed", "the engine has no chat completions endpoint (it answered 405)"],
+    ["404-path", {}, "engine_misconfigured", "the engine has no chat completions endpoint (it answered 404)"],
+    ["405", {}, "engine_misconfigured", "the engine has no chat completions endpoint (it answered 405)"],
     [
       "415",
       {},
@@ -67,7 +67,7 @@ describe("recorded errors of vLLM 0.32", () => {
     [
       "scale-out-disabled",
       {},
-      "engine_failed",
+      "engine_misconfigured",
       "the engine does not accept the gateway's API key (it answered 403); whoever runs the gateway must set this engine's key in its configuration",
     ],
   ])("%s %j", (name, more, code, message) => {
@@ -359,7 +359,7 @@ describe("other engines, proxies and statuses", () => {
       "a missing key",
       401,
       json({ error: { message: "Invalid API Key", code: 401 } }),
-      ["engine_failed", expect.stringContaining("API key")],
+      ["engine_misconfigured", expect.stringContaining("API key")],
     ],
     ["a slow upload", 408, "", ["engine_overloaded", "the engine is overloaded or not ready"]],
     ["a busy engine", 429, "busy", ["rate_limited", "the engine asks to wait: busy"]],

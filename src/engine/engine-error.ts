@@ -55,7 +55,7 @@ function classify(
     case 401:
     case 403:
       return new GatewayError(
-        "engine_failed",
+        "engine_misconfigured",
         `the engine does not accept the gateway's API key (it answered ${status}); ` +
           "whoever runs the gateway must set this engine's key in its configuration",
       );
@@ -63,7 +63,10 @@ function classify(
     case 405:
     case 410:
       if (isAboutModel(body)) break;
-      return new GatewayError("engine_failed", `the engine has no chat completions endpoint (it answered ${status})`);
+      return new GatewayError(
+        "engine_misconfigured",
+        `the engine has no chat completions endpoint (it answered ${status})`,
+      );
     case 413:
       return new GatewayError("body_too_large", "the engine, or a proxy before it, takes no request of this size");
     case 408:

@@ -23,6 +23,8 @@ function play(
 ) {
   const bodies: string[] = [];
   const engines: string[] = [];
+  /** Attempts that were aborted, by number. */
+  const aborted: number[] = [];
   const upstream: Pick<Upstream, "post"> = {
     post(engine, _path, body, handlers) {
       bodies.push(body);
@@ -30,7 +32,8 @@ function play(
       const attempt = attempts[bodies.length - 1];
       if (attempt === undefined) throw new Error("one attempt too many");
       queueMicrotask(() => answer(attempt, handlers));
-      return { abort() {}, pause() {}, resume() {} };
+      const number = bodies.length;
+      return { abort: () => void aborted.push(number), pause() {}, resume() {} };
     },
   };
   const states = Array.from({ length: replicas }, (_, index): EngineState<EngineInfo> => ({
@@ -49,6 +52,7 @@ function play(
     engines: string[];
     fold: UsageFold;
     states: typeof states;
+    aborted: number[];
   }>((resolve) => {
     const exchange = new Exchange<EngineInfo>(
       upstream as Upstream,
@@ -77,7 +81,7 @@ function play(
         get seen() {
           return seen && got.length > 0;
         },
-        end: (end) => resolve({ events: got, end, bodies, engines, fold, states }),
+        end: (end) => resolve({ events: got, end, bodies, engines, fold, states, aborted }),
       },
     );
     exchange.start();
@@ -165,5 +169,12 @@ describe("Exchange", () => {
     expect(thought.events.map((event) => event.type)).toEqual(["reasoning-delta", "text-delta"]);
     const cutShort = await play([{ chunks: [finish("length")] }]);
     expect(cutShort).toMatchObject({ events: [], end: { reason: "length" } });
+  });
+
+  test("stops an engine whose stream went wrong, and leaves one that finished alone", async () => {
+    const wrong: Attempt = { chunks: [delta("he"), { error: { message: "died", code: 500 } }, delta("llo")] };
+    expect((await play([wrong])).aborted).toEqual([1]);
+    expect((await play([wrong, hello], { replicas: 2, seen: false })).aborted).toEqual([1]);
+    expect((await play([hello])).aborted).toEqual([]);
   });
 });

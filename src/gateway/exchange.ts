@@ -181,6 +181,7 @@ export class Exchange<Info extends EngineInfo> {
       case "engine_unreachable":
       case "engine_overloaded":
       case "engine_failed":
+      case "engine_misconfigured":
       case "rate_limited":
         return another;
       case "engine_cut":
@@ -194,6 +195,8 @@ export class Exchange<Info extends EngineInfo> {
     if (this.#over) return;
     this.#body = body;
     this.#leave();
+    // What failed inside a stream may still be generating.
+    this.#call?.abort();
     // A tenant pays for the answer it gets, not for the attempts that failed before it.
     this.#plan.usage.restart();
     this.#sink.restart();
@@ -204,6 +207,8 @@ export class Exchange<Info extends EngineInfo> {
     if (this.#over) return;
     this.#over = true;
     this.#leave();
+    // An engine whose stream is of no use any more must not go on with it. After a finish it has ended by itself.
+    if (event.type === "error") this.#call?.abort();
     this.#sink.end(event);
   }
 
