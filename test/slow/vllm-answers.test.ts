@@ -21,6 +21,13 @@ const WEATHER_SCHEMA = {
 };
 const WEATHER = "What is the weather in Paris, in celsius?";
 
+/** Longer than a block of the engine's cache. */
+const GUIDE = `You are a helpful assistant. You answer in one short sentence, and you say only what you know. The people who ask
+you are travellers. They stand at a railway station with a phone in one hand and a bag in the other, so they have little
+time and little patience. They want the name of a town, a river, a mountain, a dish or a language, and nothing else. Do not
+greet them, do not thank them, and do not tell them what you are. When a question is about money, name the currency. When it
+is about the weather, tell them to look out of the window. When you do not know, say that you do not know.`;
+
 /** What any call of the tool must be, whatever the model thought of. */
 const WEATHER_CALL = { city: expect.any(String), unit: expect.stringMatching(/^(celsius|fahrenheit)$/) };
 
@@ -50,38 +57,34 @@ describe("a real vLLM with SmolLM2-135M", () => {
     });
     afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-    // Without tools and with a system prompt of one line, what is left is a question that a model of this size can answer.
+    // Without tools and with a system prompt of our own, what is left is a question that a model of this size can answer.
     const claude = async (...args: string[]) => {
-      const binary = await installClaude("2.1.330");
       const run = await runClaude(evener, {
-        binary,
+        binary: await installClaude("2.1.330"),
         cwd: home,
         env: { HOME: home },
         timeoutMs: 300_000,
-        args: ["--bare", "--tools", "", "--system-prompt", "You are a helpful assistant.", ...args],
+        args: ["--bare", "--tools", "", "--system-prompt", GUIDE, "--output-format", "json", ...args],
       });
       expect(run).toMatchObject({ code: 0 });
-      return run.stdout;
+      return JSON.parse(run.stdout) as { result: string; session_id: string; usage: Anthropic.Usage };
     };
 
-    it("answers a question", async () => {
-      expect(await claude("-p", "What is the capital of France?")).toContain("Paris");
-      const row = (await usageRows(evener)).at(-1);
-      expect(row).toMatchObject({ outcome: "ok", counted_by: "engine" });
-    });
+    it("gets an answer, and on its second turn the engine knows the first", async () => {
+      const first = await claude("-p", "What is the capital of France?");
+      expect(first.result).toContain("Paris");
+      const second = await claude("--continue", "-p", "And what is the capital of Germany?");
+      expect(second.result).toContain("Berlin");
 
-    it("finds the prompt of the first turn in the engine's cache on the second", async () => {
-      // Longer than one block of the cache.
-      const story = "The fox and the hen went to the river. ".repeat(40);
-      await claude("-p", `Here is a story: ${story} Who went to the river?`);
-      const second = JSON.parse(await claude("--continue", "--output-format", "json", "-p", "Why?")) as {
-        usage: { cache_read_input_tokens: number };
-      };
-      const [first, last] = (await usageRows(evener)).slice(-2);
-      expect(last!.session).toBe(first!.session);
-      expect(first!.cache_read).toBe(0);
-      expect(last!.cache_read).toBeGreaterThanOrEqual(256);
-      expect(second.usage.cache_read_input_tokens).toBe(last!.cache_read);
+      const rows = await usageRows(evener);
+      expect(rows).toHaveLength(2);
+      for (const row of rows) {
+        expect(row).toMatchObject({ outcome: "ok", counted_by: "engine", session: first.session_id });
+      }
+      // The cache works by blocks of 128 tokens, of which the first turn filled one.
+      expect(rows[0]!.cache_read).toEqual(vllm.fresh ? 0 : expect.any(Number));
+      expect(rows[1]!.cache_read).toBeGreaterThanOrEqual(128);
+      expect(second.usage.cache_read_input_tokens).toBe(rows[1]!.cache_read);
     });
   });
 
@@ -138,11 +141,10 @@ describe("a real vLLM with SmolLM2-135M", () => {
       const streamed = await openai.chat.completions.stream(params).finalChatCompletion();
       for (const completion of [whole, streamed]) {
         expect(completion.choices[0]!.finish_reason).toBe("tool_calls");
-        const calls = completion.choices[0]!.message.tool_calls!.map(
-          (call) => call.type === "function" && call.function,
-        );
-        expect(calls).toEqual([{ name: "get_weather", arguments: expect.any(String) }]);
-        expect(JSON.parse((calls[0] as { arguments: string }).arguments)).toEqual(WEATHER_CALL);
+        const [call, ...others] = completion.choices[0]!.message.tool_calls!;
+        expect(others).toEqual([]);
+        expect(call).toMatchObject({ type: "function", function: { name: "get_weather" } });
+        expect(JSON.parse((call as { function: { arguments: string } }).function.arguments)).toEqual(WEATHER_CALL);
       }
     });
   });
@@ -151,7 +153,9 @@ describe("a real vLLM with SmolLM2-135M", () => {
     const conversation = {
       model: SERVED_MODEL,
       system: [{ type: "text" as const, text: "You are a helpful assistant." }],
-      tools: [{ name: "get_weather", description: "Tells the weather", input_schema: WEATHER_SCHEMA }],
+      // Forced, because an empty answer of the model would be asked for again, and the engine would read the prompt twice.
+      tool_choice: { type: "any" as const },
+      tools: [{ name: "get_weather", description: "Tells the weather", strict: true, input_schema: WEATHER_SCHEMA }],
       messages: [
         { role: "user" as const, content: WEATHER },
         {
@@ -177,7 +181,7 @@ describe("a real vLLM with SmolLM2-135M", () => {
     it("of count_tokens are what the engine then reads", async () => {
       const counted = await anthropic.messages.countTokens(conversation);
       const engineBefore = await vllm.counters();
-      const { usage } = await anthropic.messages.create({ ...conversation, max_tokens: 1 });
+      const { usage } = await anthropic.messages.create({ ...conversation, max_tokens: 200 });
       const engineAfter = await vllm.counters();
       const { input_tokens, cache_read_input_tokens, cache_creation_input_tokens } = usage;
       expect(input_tokens + (cache_read_input_tokens ?? 0) + (cache_creation_input_tokens ?? 0)).toBe(
@@ -188,7 +192,7 @@ describe("a real vLLM with SmolLM2-135M", () => {
 
     it("are true from the first event of a stream on", async () => {
       const counted = await anthropic.messages.countTokens(conversation);
-      const stream = await anthropic.messages.create({ ...conversation, max_tokens: 1, stream: true });
+      const stream = await anthropic.messages.create({ ...conversation, max_tokens: 200, stream: true });
       for await (const event of stream) {
         if (event.type !== "message_start") continue;
         const { input_tokens, cache_read_input_tokens, cache_creation_input_tokens } = event.message.usage;
@@ -215,7 +219,7 @@ describe("a real vLLM with SmolLM2-135M", () => {
       const messages = [{ role: "user" as const, content: "one two three four five ".repeat(2_000) }];
       const counted = await anthropic.messages.countTokens({ model: SERVED_MODEL, messages });
       expect(counted.input_tokens).toBeGreaterThan(WINDOWS.smollm2);
-      const refused = anthropic.messages.create({ model: SERVED_MODEL, max_tokens: 32_000, messages });
+      const refused = anthropic.messages.create({ model: SERVED_MODEL, max_tokens: 32_000, messages, stream: true });
       await expect(refused).rejects.toMatchObject({
         status: 400,
         error: {

@@ -28,6 +28,8 @@ export type Counters = { promptTokens: number; cachedTokens: number; generationT
 
 export type Vllm = {
   url: string;
+  /** Started for this test: its cache is empty. */
+  fresh: boolean;
   counters(): Promise<Counters>;
   running(): Promise<number>;
   /** Resolves once no request runs or waits. */
@@ -48,7 +50,7 @@ export async function startVllm(options: VllmOptions): Promise<Vllm> {
     const untouchable = () => {
       throw new Error("a server that was given must not be killed");
     };
-    return { ...clientOf(given), kill: untouchable, stop: async () => {} };
+    return { ...clientOf(given), fresh: false, kill: untouchable, stop: async () => {} };
   }
   const flags = ["--port", "0", "--model", options.model];
   if (options.template !== undefined) flags.push("--template", options.template);
@@ -59,6 +61,7 @@ export async function startVllm(options: VllmOptions): Promise<Vllm> {
   const { url, pid } = JSON.parse(stdout) as { url: string; pid: number };
   return {
     ...clientOf(url),
+    fresh: true,
     kill: (what) => (what === "server" ? signalGroup(pid, "SIGKILL") : process.kill(engineProcess(pid), "SIGKILL")),
     stop: async () => {
       signalGroup(pid, "SIGTERM");
