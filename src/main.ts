@@ -1,8 +1,11 @@
 /** The command line's entry: registers the subcommands of commands/ and turns failures into one line and an exit code. */
 import { Command, CommanderError } from "commander";
+import { register as registerBudget } from "./commands/budget.ts";
 import { register as registerClaude } from "./commands/claude.ts";
 import { CliError } from "./commands/cli-error.ts";
+import { register as registerInvoice } from "./commands/invoice.ts";
 import { register as registerKey } from "./commands/key.ts";
+import { register as registerPrice } from "./commands/price.ts";
 import { register as registerServe } from "./commands/serve.ts";
 import { register as registerSimulate } from "./commands/simulate.ts";
 import { register as registerTenant } from "./commands/tenant.ts";
@@ -24,7 +27,10 @@ for (const register of [
   registerClaude,
   registerTenant,
   registerKey,
+  registerPrice,
+  registerBudget,
   registerUsage,
+  registerInvoice,
   registerSimulate,
 ]) {
   register(program);

@@ -5,7 +5,20 @@ import type { Schema } from "../db/schema.ts";
 /** An admin key's id, or `gateway` for what the gateway does by itself (the local key of `evener up`). */
 export type Actor = string;
 
-export type AuditAction = "tenant.create" | "key.create" | "key.revoke";
+export type AuditAction =
+  | "tenant.create"
+  | "tenant.rename"
+  | "tenant.archive"
+  | "tenant.terms"
+  | "tenant.credit"
+  | "key.create"
+  | "key.rename"
+  | "key.revoke"
+  | "admin_key.create"
+  | "admin_key.revoke"
+  | "price.set"
+  | "budget.set"
+  | "budget.remove";
 
 export async function audit(
   trx: Kysely<Schema>,

@@ -9,6 +9,8 @@ export type AdminClient = {
   /** Rejects with CliError: unreachable, refused, or what the gateway says is wrong. Empty query values are left out. */
   get<T extends z.ZodType>(path: string, answer: T, query?: Record<string, string | undefined>): Promise<z.output<T>>;
   post<T extends z.ZodType>(path: string, answer: T, body: unknown): Promise<z.output<T>>;
+  /** As `get`, for what is no JSON: CSV, a page. */
+  text(path: string, query?: Record<string, string | undefined>): Promise<string>;
 };
 
 type Place = { url: string; adminKey: string; /** Where that was found, for people. */ from: string };
@@ -47,7 +49,7 @@ const TIMEOUT_MS = 30_000;
 export function adminClient(env: NodeJS.ProcessEnv = process.env): AdminClient {
   const { url, adminKey, from } = findGateway(env);
 
-  const call = async <T extends z.ZodType>(path: string, answer: T, init: RequestInit): Promise<z.output<T>> => {
+  const send = async (path: string, init: RequestInit): Promise<string> => {
     let response: Response;
     let text: string;
     try {
@@ -65,9 +67,11 @@ export function adminClient(env: NodeJS.ProcessEnv = process.env): AdminClient {
         error,
       );
     }
-    const value = parse(text);
-    if (!response.ok) throw refusal(response.status, value, { url, from });
-    const parsed = answer.safeParse(value);
+    if (!response.ok) throw refusal(response.status, parse(text), { url, from });
+    return text;
+  };
+  const call = async <T extends z.ZodType>(path: string, answer: T, init: RequestInit): Promise<z.output<T>> => {
+    const parsed = answer.safeParse(parse(await send(path, init)));
     if (!parsed.success)
       throw new CliError(
         `what answers at ${url} (from ${from}) is not an evener of this version; check EVENER_URL`,
@@ -79,13 +83,16 @@ export function adminClient(env: NodeJS.ProcessEnv = process.env): AdminClient {
 
   return {
     url,
-    get(path, answer, query = {}) {
-      const set = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
-      const search = new URLSearchParams(set).toString();
-      return call(search === "" ? path : `${path}?${search}`, answer, {});
-    },
+    get: (path, answer, query = {}) => call(withQuery(path, query), answer, {}),
     post: (path, answer, body) => call(path, answer, { method: "POST", body: JSON.stringify(body) }),
+    text: (path, query = {}) => send(withQuery(path, query), {}),
   };
+}
+
+function withQuery(path: string, query: Record<string, string | undefined>): string {
+  const set = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const search = new URLSearchParams(set).toString();
+  return search === "" ? path : `${path}?${search}`;
 }
 
 function baseUrl(text: string): string {

@@ -1,7 +1,8 @@
-/** `evener tenant create NAME` and `evener tenant list`. */
+/** `evener tenant create|list|terms|credit`: who is metered and billed, on which terms, and what they paid. */
 import type { Command } from "commander";
 import { z } from "zod";
 import { adminClient } from "./admin-client.ts";
+import { CliError } from "./cli-error.ts";
 import { print, printJson } from "./print.ts";
 import { printable, renderTable } from "./table.ts";
 
@@ -10,6 +11,19 @@ const Tenant = z.object({
   name: z.string(),
   created_at: z.string(),
   archived_at: z.string().nullable(),
+  terms: z.enum(["prepaid", "postpaid"]),
+  credit_limit_usd: z.string().nullable(),
+  balance_usd: z.string(),
+  held_usd: z.string(),
+});
+const Changed = Tenant.omit({ created_at: true, archived_at: true });
+const Credit = z.object({
+  id: z.string(),
+  tenant: z.string(),
+  amount_usd: z.string(),
+  note: z.string().nullable(),
+  at: z.string(),
+  balance_usd: z.string(),
 });
 const Listed = z.object({ data: z.array(Tenant.extend({ keys: z.int() })) });
 
@@ -20,12 +34,15 @@ export function register(program: Command): void {
     .command("create")
     .description("create a tenant")
     .argument("<name>", "letters, digits, spaces and . _ - @ + : /")
+    .option("--prepaid", "it pays first: requests are refused when its credit is spent")
+    .option("--postpaid", "it pays later (as without either)")
+    .option("--credit-limit <usd>", "how much a postpaid tenant may owe; without it, no limit")
     .option("--json", "print JSON")
-    .action(async (name: string, options: { json?: true }) => {
-      const created = await adminClient().post("/tenants", Tenant, { name });
+    .action(async (name: string, options: TermsOptions) => {
+      const created = await adminClient().post("/tenants", Tenant, { name, ...termsOf(options) });
       if (options.json) return printJson(created);
       print(
-        `Created tenant ${printable(created.name)} (${created.id}). Give it a key: evener key create --tenant '${printable(created.name)}'`,
+        `Created ${created.terms} tenant ${printable(created.name)} (${created.id}). Give it a key: evener key create --tenant '${printable(created.name)}'`,
       );
     });
 
@@ -39,9 +56,70 @@ export function register(program: Command): void {
       if (data.length === 0) return print("No tenants yet. Create one with: evener tenant create NAME");
       print(
         renderTable({
-          columns: [{ title: "TENANT" }, { title: "KEYS" }, { title: "CREATED" }, { title: "ID" }],
-          rows: data.map(({ name, keys, created_at, id }) => [name, keys, created_at.slice(0, 10), id]),
+          columns: [
+            { title: "TENANT" },
+            { title: "KEYS" },
+            { title: "TERMS" },
+            { title: "BALANCE USD", align: "right" },
+            { title: "HELD USD", align: "right" },
+            { title: "LIMIT USD", align: "right" },
+            { title: "CREATED" },
+            { title: "ID" },
+          ],
+          rows: data.map((row) => [
+            row.name,
+            row.keys,
+            row.terms,
+            row.balance_usd,
+            row.held_usd,
+            row.credit_limit_usd,
+            row.created_at.slice(0, 10),
+            row.id,
+          ]),
         }),
       );
     });
+
+  tenant
+    .command("terms")
+    .description("change how a tenant pays")
+    .argument("<name>", "the tenant")
+    .option("--prepaid", "it pays first: requests are refused when its credit is spent")
+    .option("--postpaid", "it pays later")
+    .option("--credit-limit <usd>", "how much a postpaid tenant may owe; without it, no limit")
+    .option("--json", "print JSON")
+    .action(async (name: string, options: TermsOptions) => {
+      const terms = termsOf(options);
+      if (terms.terms === undefined) throw new CliError("which terms? give --prepaid or --postpaid", 2);
+      const changed = await adminClient().post(`/tenants/${encodeURIComponent(name)}/terms`, Changed, terms);
+      if (options.json) return printJson(changed);
+      const limit = changed.credit_limit_usd === null ? "" : `, credit limit USD ${changed.credit_limit_usd}`;
+      print(`Tenant ${printable(changed.name)} is ${changed.terms} now${limit}; balance USD ${changed.balance_usd}.`);
+    });
+
+  tenant
+    .command("credit")
+    .description("pay an amount into a tenant's account (below zero, after --: out of it)")
+    .argument("<name>", "the tenant")
+    .argument("<usd>", "the amount, as in 50 or 12.50")
+    .option("--note <text>", "what it is; stands on the invoice")
+    .option("--json", "print JSON")
+    .action(async (name: string, usd: string, options: { note?: string; json?: true }) => {
+      const body = { amount_usd: usd, note: options.note };
+      const credit = await adminClient().post(`/tenants/${encodeURIComponent(name)}/credits`, Credit, body);
+      if (options.json) return printJson(credit);
+      print(
+        `Credited ${printable(credit.tenant)} with USD ${credit.amount_usd}; balance USD ${credit.balance_usd} (${credit.id}).`,
+      );
+    });
+}
+
+type TermsOptions = { prepaid?: true; postpaid?: true; creditLimit?: string; json?: true };
+
+function termsOf({ prepaid, postpaid, creditLimit }: TermsOptions) {
+  if (prepaid && postpaid) throw new CliError("--prepaid and --postpaid exclude each other; give one of them", 2);
+  if (prepaid && creditLimit !== undefined)
+    throw new CliError("a prepaid tenant has no credit limit; leave out --credit-limit", 2);
+  const terms = prepaid ? "prepaid" : postpaid || creditLimit !== undefined ? "postpaid" : undefined;
+  return { terms, credit_limit_usd: creditLimit };
 }

@@ -22,6 +22,12 @@ export function parseTime(text: string, now = Date.now()): Date {
   );
 }
 
+/** As `parseTime`, without spans: they lead into the past. */
+export function parseFutureTime(text: string): Date {
+  if (/^\d{4}-/.test(text)) return parseTime(text);
+  throw new InvalidArgumentError("Give a day (2026-12-01) or a time (2026-12-01T09:00Z).");
+}
+
 function isDay(day: string): boolean {
   const parsed = new Date(`${day}T00:00Z`);
   return !Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(day);

@@ -1,7 +1,10 @@
 /** `evener usage`: what was used, by tenant, key, model, session, agent, day, or request by request. */
 import { type Command, Option } from "commander";
 import { z } from "zod";
+import { csv } from "../ledger/csv.ts";
+import { formatUsd, parseUsd } from "../ledger/money.ts";
 import { type AdminClient, adminClient } from "./admin-client.ts";
+import { CliError } from "./cli-error.ts";
 import { print, printJson } from "./print.ts";
 import { parseTime } from "./time-option.ts";
 import { type Cell, type Column, renderTable } from "./table.ts";
@@ -14,12 +17,23 @@ const NAMES = {
   session: ["tenant", "session"],
   agent: ["tenant", "session", "agent"],
   day: ["day"],
+  engine: ["engine"],
 } as const;
 type Grouping = keyof typeof NAMES;
 const GROUPINGS = Object.keys(NAMES) as Grouping[];
 
 const SUMS = ["requests", "not_ok", "input_uncached", "cache_read", "cache_write", "output", "reasoning"] as const;
 const SUM_TITLES = ["REQUESTS", "NOT OK", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "REASONING"];
+
+/** Columns of money, in USD; those that nobody has are left out of the table. */
+const MONEY = {
+  cost_usd: "COST",
+  cache_saved_usd: "SAVED BY CACHE",
+  made_usd: "COST TO MAKE",
+  sold_per_million_usd: "SOLD / M",
+  made_per_million_usd: "MADE / M",
+} as const;
+type Money = keyof typeof MONEY;
 
 const Groups = z.object({ data: z.array(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))) });
 const Requests = z.object({
@@ -41,13 +55,14 @@ const Requests = z.object({
       started_at: z.string(),
       first_token_ms: z.int().nullable(),
       duration_ms: z.int(),
+      cost_usd: z.string(),
     }),
   ),
   next: z.string().nullable(),
 });
 type Request = z.infer<typeof Requests>["data"][number];
 
-type Options = { tenant?: string; since?: Date; until?: Date; by: Grouping | "request"; json?: true };
+type Options = { tenant?: string; since?: Date; until?: Date; by: Grouping | "request"; json?: true; csv?: true };
 
 export function register(program: Command): void {
   const time = (text: string): Date => parseTime(text);
@@ -59,7 +74,9 @@ export function register(program: Command): void {
     .option("--until <time>", "up to then, not including it", time)
     .addOption(new Option("--by <what>", "one line for each").choices([...GROUPINGS, "request"]).default("tenant"))
     .option("--json", "print JSON")
+    .option("--csv", "print CSV")
     .action(async (options: Options) => {
+      if (options.json && options.csv) throw new CliError("--json and --csv exclude each other; give one of them", 2);
       const filter = {
         by: options.by,
         tenant: options.tenant,
@@ -94,37 +111,73 @@ const REQUEST_COLUMNS: readonly (Column & { value: (row: Request) => Cell; summe
   { title: "CACHE READ", value: (row) => row.cache_read, summed: true },
   { title: "CACHE WRITE", value: (row) => row.cache_write, summed: true },
   { title: "OUTPUT", value: (row) => row.output, summed: true },
+  { title: "COST USD", align: "right", value: (row) => row.cost_usd },
   { title: "FIRST ms", value: (row) => row.first_token_ms },
   { title: "TOTAL ms", value: (row) => row.duration_ms },
   { title: "OUTCOME", value: (row) => row.outcome },
   { title: "COUNTED BY", value: (row) => row.counted_by },
 ];
 
-function showRequests(rows: Request[], { json }: Options): void {
+function showRequests(rows: Request[], { json, csv: asCsv }: Options): void {
   if (json) return printJson(rows);
+  if (asCsv) return printCsv(rows, REQUEST_FIELDS);
   if (rows.length === 0) return print(NOTHING);
-  const totals = REQUEST_COLUMNS.map(({ value, summed }, index) => {
+  const totals = REQUEST_COLUMNS.map(({ title, value, summed }, index) => {
     if (index === 0) return `${rows.length.toLocaleString("en-US")} requests`;
+    if (title === "COST USD") return sumUsd(rows.map((row) => row.cost_usd));
     return summed ? rows.reduce((sum, row) => sum + Number(value(row)), 0) : "";
   });
   const cells = rows.map((row) => REQUEST_COLUMNS.map(({ value }) => value(row)));
   print(renderTable({ columns: REQUEST_COLUMNS, rows: cells, totals }));
 }
 
-function showGroups(rows: Record<string, Cell>[], by: Grouping, { json }: Options): void {
+function showGroups(rows: Record<string, Cell>[], by: Grouping, { json, csv: asCsv }: Options): void {
   if (json) return printJson(rows);
+  if (asCsv) return printCsv(rows, [...NAMES[by], ...SUMS, ...(Object.keys(MONEY) as Money[])]);
   if (rows.length === 0) return print(NOTHING);
   const names = NAMES[by];
+  const money = (Object.keys(MONEY) as Money[]).filter((name) => rows.some((row) => Number(row[name] ?? 0) !== 0));
   print(
     renderTable({
       columns: [
         ...names.map((name) => ({ title: name.toUpperCase(), most: 40 })),
         ...SUM_TITLES.map((title) => ({ title })),
+        ...money.map((name) => ({ title: `${MONEY[name]} USD`, align: "right" as const })),
       ],
-      rows: rows.map((row) => [...names, ...SUMS].map((name) => row[name] ?? null)),
-      totals: [...names.map((_name, index) => (index === 0 ? "total" : "")), ...SUMS.map((name) => total(rows, name))],
+      rows: rows.map((row) => [...names, ...SUMS, ...money].map((name) => row[name] ?? null)),
+      totals: [
+        ...names.map((_name, index) => (index === 0 ? "total" : "")),
+        ...SUMS.map((name) => total(rows, name)),
+        ...money.map((name) => moneyTotal(rows, name)),
+      ],
     }),
   );
+}
+
+/** A rate of the whole is not the sum of rates. */
+function moneyTotal(rows: readonly Record<string, Cell>[], name: Money): string {
+  if (name === "sold_per_million_usd") return rate(rows, "cost_usd");
+  if (name === "made_per_million_usd") return rate(rows, "made_usd");
+  return sumUsd(rows.map((row) => String(row[name] ?? "0")));
+}
+
+function rate(rows: readonly Record<string, Cell>[], name: "cost_usd" | "made_usd"): string {
+  const tokens = BigInt(
+    total(rows, "input_uncached") + total(rows, "cache_read") + total(rows, "cache_write") + total(rows, "output"),
+  );
+  const usd = parseUsd(sumUsd(rows.map((row) => String(row[name] ?? "0"))));
+  return tokens === 0n ? "" : formatUsd((((usd * 1_000_000n) / tokens + 500n) / 1000n) * 1000n);
+}
+
+/** Exact: amounts are decimal text, and never floats. */
+function sumUsd(amounts: readonly string[]): string {
+  return formatUsd(amounts.reduce((sum, amount) => sum + parseUsd(amount), 0n));
+}
+
+const REQUEST_FIELDS = Object.keys(Requests.shape.data.element.shape);
+
+function printCsv(rows: readonly Record<string, Cell>[], fields: readonly string[]): void {
+  process.stdout.write(csv([fields, ...rows.map((row) => fields.map((field) => row[field] ?? null))]));
 }
 
 const NOTHING = "No usage in that time.";

@@ -3,6 +3,7 @@ import { type Expression, type ExpressionBuilder, type RawBuilder, type SqlBool,
 import { GatewayError } from "../conversation/errors.ts";
 import type { Store } from "../db/open-store.ts";
 import type { Schema, UsageEventTable } from "../db/schema.ts";
+import { formatUsd } from "./money.ts";
 
 export type UsageFilter = {
   /** A tenant's name. An unknown one is GatewayError `not_found`. */
@@ -22,6 +23,10 @@ export type UsageSums = {
   cache_write: number;
   output: number;
   reasoning: number;
+  /** USD, exact: what was charged. */
+  cost_usd: string;
+  /** USD: how much more the tokens read from the prefix cache would have cost as uncached ones. */
+  cache_saved_usd: string;
 };
 
 /** What each grouping's rows are told apart by; days are UTC, as `2026-11-22`. */
@@ -36,6 +41,7 @@ const GROUPS = {
     agent: sql<string | null>`u.agent`,
   },
   day: { day: sql<string>`to_char(u.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')` },
+  engine: { engine: sql<string | null>`u.engine` },
 } satisfies Record<string, Record<string, RawBuilder<string | null>>>;
 
 export type UsageGrouping = keyof typeof GROUPS;
@@ -68,17 +74,49 @@ export async function usageByGroup(store: Store, by: UsageGrouping, filter: Usag
       fn.sum<bigint>("u.cache_write").as("cache_write"),
       fn.sum<bigint>("u.output").as("output"),
       fn.sum<bigint>("u.reasoning").as("reasoning"),
+      sql<bigint>`sum(u.cost)::bigint`.as("cost"),
+      // Only what was charged was saved on; nano-USD, as all sums of money.
+      sql<bigint>`coalesce(sum(CASE WHEN u.cost > 0 THEN u.cache_read::numeric * (v.input_uncached - v.cache_read) END) / 1000, 0)::bigint`.as(
+        "cache_saved",
+      ),
     ])
     .groupBy(names.map(([, expression]) => expression))
     .orderBy(sql.join(names.map(([, expression]) => expression)))
     .execute();
-  return rows.map((row) => {
+  return rows.map(({ cost, cache_saved, ...row }) => {
     // Token sums stay far below 2^53; only money needs bigints.
     const entries = Object.entries(row as Record<string, unknown>);
-    return Object.fromEntries(
-      entries.map(([name, value]) => [name, typeof value === "bigint" ? Number(value) : value]),
-    );
+    return {
+      ...Object.fromEntries(entries.map(([name, value]) => [name, typeof value === "bigint" ? Number(value) : value])),
+      cost_usd: formatUsd(cost),
+      cache_saved_usd: formatUsd(cache_saved),
+    };
   }) as UsageGroup[];
+}
+
+/** Requests' time by group and engine, in milliseconds: what an engine's cost is shared out by. */
+export async function engineTimeByGroup(
+  store: Store,
+  by: UsageGrouping,
+  filter: UsageFilter,
+): Promise<{ group: (string | null)[]; engine: string; ms: bigint }[]> {
+  const tenantId = await tenantIdOf(store, filter.tenant);
+  const expressions = Object.values<RawBuilder<string | null>>(GROUPS[by]);
+  const rows = await usageRows(store)
+    .where((where) => where.and([...conditions(where, filter, tenantId), where("u.engine", "is not", null)]))
+    .select([
+      sql<(string | null)[]>`ARRAY[${sql.join(expressions.map((expression) => sql`${expression}::text`))}]`.as("group"),
+      "u.engine",
+      sql<bigint>`sum(u.duration_ms)::bigint`.as("ms"),
+    ])
+    .groupBy([...expressions, "u.engine"] as RawBuilder<string | null>[])
+    .execute();
+  return rows.map(({ group, engine, ms }) => ({ group, engine: engine ?? "", ms }));
+}
+
+/** The values that a group's row is told apart by, in the order in which `engineTimeByGroup` gives them. */
+export function groupOf(by: UsageGrouping, row: UsageGroup): (string | null)[] {
+  return Object.keys(GROUPS[by]).map((name) => row[name] as string | null);
 }
 
 /** One request as scripts see it: the names and their order are promised (docs/tenants-and-keys.md). */
@@ -100,6 +138,8 @@ export type UsageRequest = {
   started_at: string;
   first_token_ms: number | null;
   duration_ms: number;
+  /** USD, exact. */
+  cost_usd: string;
 };
 
 export type UsagePage = {
@@ -135,6 +175,7 @@ export async function usageByRequest(
       "u.started_at",
       "u.first_token_ms",
       "u.duration_ms",
+      sql<bigint>`u.cost`.as("cost"),
     ])
     .orderBy("u.started_at")
     .orderBy("u.request_id")
@@ -144,9 +185,13 @@ export async function usageByRequest(
       sql<SqlBool>`(u.started_at, u.request_id) > (${after.startedAt}::timestamptz, ${after.requestId})`,
     );
   const found = await query.execute();
-  const rows = found
-    .slice(0, page.limit)
-    .map((row) => Object.assign(row, { started_at: row.started_at.toISOString() }) satisfies UsageRequest);
+  const rows = found.slice(0, page.limit).map(
+    ({ cost, ...row }) =>
+      Object.assign(row, {
+        started_at: row.started_at.toISOString(),
+        cost_usd: formatUsd(cost),
+      }) satisfies UsageRequest,
+  );
   const last = rows.at(-1);
   return { rows, next: found.length > page.limit && last !== undefined ? writeCursor(last) : null };
 }
@@ -155,7 +200,10 @@ function usageRows(store: Store) {
   return store.db
     .selectFrom("usage_event as u")
     .leftJoin("tenant as t", "t.id", "u.tenant_id")
-    .leftJoin("virtual_key as k", "k.id", "u.key_id");
+    .leftJoin("virtual_key as k", "k.id", "u.key_id")
+    .leftJoin(sql<{ id: bigint; input_uncached: bigint; cache_read: bigint }>`price_version`.as("v"), (join) =>
+      join.on(sql<SqlBool>`v.id = u.price_id`),
+    );
 }
 
 type Tables = Schema & { u: UsageEventTable };

@@ -7,6 +7,11 @@ import type { AdminEnv } from "./admin.ts";
 /** Postgres cannot hold U+0000, so nothing is named with it. */
 export const filterText = z.string().refine((text) => !text.includes("\0"), "must not contain U+0000");
 
+/** A time with an offset, as a Date. */
+export const timeText = z.iso
+  .datetime({ offset: true, error: "give a time as in 2026-11-22T09:00:00Z" })
+  .transform((text) => new Date(text));
+
 /** Throws GatewayError `invalid_json` or `invalid_request`. */
 export async function readBody<T extends z.ZodType>(c: Context<AdminEnv>, schema: T): Promise<z.output<T>> {
   const text = await c.req.text();

@@ -1,23 +1,125 @@
-/** `POST /admin/v1/tenants` and `GET /admin/v1/tenants`. */
-import type { Hono } from "hono";
+/** `POST /admin/v1/tenants`, `GET /admin/v1/tenants`, `POST /admin/v1/tenants/{tenant}/terms` and `…/credits`. */
+import { randomUUID } from "node:crypto";
+import type { Context, Hono } from "hono";
 import { z } from "zod";
-import { type Tenant, createTenant, listTenants } from "../admission/tenants.ts";
+import { audit } from "../admission/audit.ts";
+import { type Tenant, ensureTenant, listTenants } from "../admission/tenants.ts";
+import { GatewayError } from "../conversation/errors.ts";
+import { type Account, type Terms, accountsByTenant, creditTenant, setTerms } from "../ledger/admin/accounts.ts";
+import { findTenant } from "../ledger/admin/find-tenant.ts";
+import { formatUsd, parseUsd } from "../ledger/money.ts";
+import { moneyChange } from "./admin-change.ts";
 import { readBody } from "./admin-input.ts";
 import type { AdminEnv, AdminOptions } from "./admin.ts";
 
-const NewTenant = z.strictObject({ name: z.string() });
+const termsFields = {
+  terms: z.enum(["prepaid", "postpaid"]).optional(),
+  credit_limit_usd: z.string().nullable().optional(),
+};
+export const NewTenantBody = z.strictObject({ name: z.string(), ...termsFields });
+export const TermsBody = z.strictObject({ ...termsFields, terms: z.enum(["prepaid", "postpaid"]) });
+export const CreditBody = z.strictObject({ amount_usd: z.string(), note: z.string().optional() });
 
-export function tenantRoutes(app: Hono<AdminEnv>, { store }: AdminOptions): void {
+export function tenantRoutes(app: Hono<AdminEnv>, options: AdminOptions): void {
+  const { store } = options;
   app.post("/tenants", async (c) => {
-    const { name } = await readBody(c, NewTenant);
-    return c.json(tenantJson(await createTenant(store, c.get("admin").id, name)), 201);
+    const body = await readBody(c, NewTenantBody);
+    const terms = termsOf(body);
+    const actor = c.get("admin").id;
+    const made = await moneyChange(options, async (trx) => {
+      const { tenant, created } = await ensureTenant(trx, actor, body.name);
+      if (!created)
+        throw new GatewayError("invalid_request", `there is a tenant named ${tenant.name} already`, { param: "name" });
+      const found = await findTenant(trx, tenant.id);
+      if (terms !== undefined) {
+        const account = await setTerms(trx, found, terms);
+        await audit(trx, { actor, action: "tenant.terms", subject: tenant.id, detail: termsDetail(account) });
+      }
+      return tenantJson(tenant, (await accountsByTenant(trx, tenant.id)).get(tenant.id));
+    });
+    return c.json(made, 201);
   });
   app.get("/tenants", async (c) => {
-    const tenants = await listTenants(store);
-    return c.json({ data: tenants.map((tenant) => Object.assign(tenantJson(tenant), { keys: tenant.keys })) });
+    const [tenants, accounts] = await Promise.all([listTenants(store), accountsByTenant(store.db)]);
+    return c.json({
+      data: tenants.map((tenant) => Object.assign(tenantJson(tenant, accounts.get(tenant.id)), { keys: tenant.keys })),
+    });
   });
+  app.post("/tenants/:tenant/terms", async (c) => {
+    const terms = termsOf(await readBody(c, TermsBody));
+    const actor = c.get("admin").id;
+    const account = await moneyChange(options, async (trx) => {
+      const tenant = await findTenant(trx, c.req.param("tenant"));
+      const changed = await setTerms(trx, tenant, terms ?? { terms: "postpaid", creditLimit: null });
+      await audit(trx, { actor, action: "tenant.terms", subject: tenant.id, detail: termsDetail(changed) });
+      return { id: tenant.id, name: tenant.name, ...accountJson(changed) };
+    });
+    return c.json(account);
+  });
+  app.post("/tenants/:tenant/credits", (c) => postCredit(c, options));
 }
 
-function tenantJson({ id, name, createdAt, archivedAt }: Tenant) {
-  return { id, name, created_at: createdAt.toISOString(), archived_at: archivedAt?.toISOString() ?? null };
+async function postCredit(c: Context<AdminEnv, "/tenants/:tenant/credits">, options: AdminOptions) {
+  const { amount_usd, note } = await readBody(c, CreditBody);
+  const amount = parseUsd(amount_usd);
+  // Without a key of the caller's every call is a credit of its own.
+  const idempotencyKey = c.req.header("idempotency-key") ?? randomUUID();
+  const actor = c.get("admin").id;
+  const paid = await moneyChange(options, async (trx) => {
+    const tenant = await findTenant(trx, c.req.param("tenant"));
+    const credit = await creditTenant(trx, tenant, { amount, note, idempotencyKey });
+    await audit(trx, {
+      actor,
+      action: "tenant.credit",
+      subject: tenant.id,
+      detail: { credit: credit.id, amount_usd: formatUsd(amount), note: note ?? null },
+    });
+    return {
+      id: credit.id,
+      tenant: tenant.name,
+      amount_usd: formatUsd(credit.amount),
+      note: credit.note,
+      at: credit.at.toISOString(),
+      balance_usd: formatUsd(credit.balance),
+    };
+  });
+  return c.json(paid, 201);
+}
+
+function termsOf({
+  terms,
+  credit_limit_usd,
+}: z.infer<typeof NewTenantBody> | z.infer<typeof TermsBody>): Terms | undefined {
+  const creditLimit = credit_limit_usd === undefined || credit_limit_usd === null ? null : parseUsd(credit_limit_usd);
+  if (creditLimit !== null && terms !== "postpaid")
+    throw new GatewayError("invalid_request", "only a postpaid tenant has a credit limit", {
+      param: "credit_limit_usd",
+    });
+  if (terms === undefined) return undefined;
+  return terms === "prepaid" ? { terms } : { terms, creditLimit };
+}
+
+function termsDetail(account: Account): Record<string, string | null> {
+  return {
+    terms: account.terms,
+    credit_limit_usd: account.creditLimit === null ? null : formatUsd(account.creditLimit),
+  };
+}
+
+function tenantJson({ id, name, createdAt, archivedAt }: Tenant, account: Account | undefined) {
+  return {
+    id,
+    name,
+    created_at: createdAt.toISOString(),
+    archived_at: archivedAt?.toISOString() ?? null,
+    ...(account !== undefined && accountJson(account)),
+  };
+}
+
+function accountJson(account: Account) {
+  return {
+    ...termsDetail(account),
+    balance_usd: formatUsd(account.balance),
+    held_usd: formatUsd(account.held),
+  };
 }

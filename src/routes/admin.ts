@@ -11,7 +11,12 @@ import { GatewayError, retryHeaders, toGatewayError } from "../conversation/erro
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
 import { newRequestId } from "../gateway/request-id.ts";
+import type { EngineCosts } from "../ledger/admin/engine-cost.ts";
+import type { Issuer } from "../ledger/invoice/invoice-html.ts";
+import { budgetRoutes } from "./admin-budgets.ts";
+import { invoiceRoutes } from "./admin-invoices.ts";
 import { keyRoutes } from "./admin-keys.ts";
+import { priceRoutes } from "./admin-prices.ts";
 import { tenantRoutes } from "./admin-tenants.ts";
 import { usageRoutes } from "./admin-usage.ts";
 
@@ -21,6 +26,10 @@ export type AdminOptions = {
   adminKeys: AdminKeys;
   /** What virtual keys are hashed with: `secret.derive("key pepper")`. */
   pepper: Buffer;
+  /** What engines cost an hour, for reports. */
+  engineCosts?: EngineCosts;
+  /** Who sends the invoices. */
+  issuer?: Issuer;
   /** Told of failures that are not the caller's: for the log. */
   onFault?: (error: GatewayError, requestId: string) => void;
 };
@@ -61,6 +70,9 @@ export function adminApp(options: AdminOptions): Hono<AdminEnv> {
   tenantRoutes(app, options);
   keyRoutes(app, options);
   usageRoutes(app, options);
+  priceRoutes(app, options);
+  budgetRoutes(app, options);
+  invoiceRoutes(app, options);
 
   app.notFound(() => {
     throw new GatewayError("not_found", "the admin API has no such path");

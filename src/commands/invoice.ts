@@ -1,0 +1,93 @@
+/** `evener invoice --tenant T --month YYYY-MM`: a table, JSON, CSV, or a page to print. */
+import type { Command } from "commander";
+import { z } from "zod";
+import { CLASS_NAMES, alignDecimals } from "../ledger/invoice/invoice-text.ts";
+import { TOKEN_CLASSES } from "../ledger/invoice/invoice.ts";
+import { adminClient } from "./admin-client.ts";
+import { CliError } from "./cli-error.ts";
+import { print, printJson } from "./print.ts";
+import { printable, renderTable } from "./table.ts";
+
+const Invoice = z.object({
+  number: z.string(),
+  tenant: z.string(),
+  terms: z.enum(["prepaid", "postpaid"]),
+  month: z.string(),
+  status: z.enum(["preliminary", "final"]),
+  requests: z.int(),
+  uncharged_requests: z.int(),
+  lines: z.array(
+    z.object({
+      model: z.string(),
+      token_class: z.enum(TOKEN_CLASSES),
+      tokens: z.int(),
+      price_per_million_usd: z.string(),
+      amount_usd: z.string(),
+    }),
+  ),
+  subtotal_usd: z.string(),
+  rounding_usd: z.string(),
+  total_usd: z.string(),
+  ledger_usd: z.string(),
+});
+
+type Options = { tenant: string; month: string; json?: true; csv?: true; html?: true };
+
+export function register(program: Command): void {
+  program
+    .command("invoice")
+    .description("draw up a tenant's invoice for a month (UTC)")
+    .requiredOption("--tenant <name>", "who is billed")
+    .requiredOption("--month <month>", "as in 2026-11")
+    .option("--json", "print JSON")
+    .option("--csv", "print CSV")
+    .option("--html", "print a page for the browser or the printer")
+    .action(async ({ tenant, month, json, csv, html }: Options) => {
+      if ([json, csv, html].filter(Boolean).length > 1)
+        throw new CliError("--json, --csv and --html exclude each other; give one of them", 2);
+      const query = { tenant, month };
+      if (csv || html) {
+        const text = await adminClient().text("/invoices", { ...query, format: csv ? "csv" : "html" });
+        process.stdout.write(text);
+        return;
+      }
+      const invoice = await adminClient().get("/invoices", Invoice.loose(), query);
+      if (json) return printJson(invoice);
+      print(invoiceTable(invoice));
+    });
+}
+
+function invoiceTable(invoice: z.infer<typeof Invoice>): string {
+  const { number, tenant, month, status, lines } = invoice;
+  const head = `Invoice ${number} to ${printable(tenant)} for ${month} (UTC)${status === "final" ? "" : ", preliminary"}: ${invoice.requests.toLocaleString("en-US")} requests\n`;
+  if (lines.length === 0) return `${head}Nothing was charged.${notCharged(invoice)}`;
+  const sums = ["subtotal_usd", "rounding_usd", "total_usd"] as const;
+  const amounts = alignDecimals([...lines.map((line) => line.amount_usd), ...sums.map((name) => invoice[name])]);
+  const prices = alignDecimals(lines.map((line) => line.price_per_million_usd));
+  const names = ["Subtotal", "Rounding to cents", invoice.terms === "prepaid" ? "Total, from credit" : "Total"];
+  const table = renderTable({
+    columns: [
+      { title: "MODEL", most: 48 },
+      { title: "TOKENS" },
+      { title: "QUANTITY" },
+      { title: "USD / MILLION", align: "right" },
+      { title: "AMOUNT USD", align: "right" },
+    ],
+    rows: [
+      ...lines.map((line, index) => [
+        line.model,
+        CLASS_NAMES[line.token_class],
+        line.tokens,
+        prices[index] ?? "",
+        amounts[index] ?? "",
+      ]),
+      ...names.slice(0, 2).map((name, index) => [name, "", "", "", amounts[lines.length + index] ?? ""]),
+    ],
+    totals: [names[2] ?? "", "", "", "", invoice.total_usd],
+  });
+  return `${head}${table}The ledger charged USD ${invoice.ledger_usd}.${notCharged(invoice)}`;
+}
+
+function notCharged({ uncharged_requests: count }: z.infer<typeof Invoice>): string {
+  return count === 0 ? "" : ` ${count.toLocaleString("en-US")} requests were not charged.`;
+}

@@ -1,0 +1,106 @@
+/** Tenants' accounts as an administrator sees them: terms, balance, and the credits that are paid in. */
+import { createHash } from "node:crypto";
+import { sql } from "kysely";
+import { GatewayError } from "../../conversation/errors.ts";
+import { type FoundTenant, lockAccount } from "./find-tenant.ts";
+import { type Db, rowOf, rowsOf } from "./read-rows.ts";
+
+/** Amounts in nano-USD. */
+export type Account = {
+  tenantId: string;
+  terms: "prepaid" | "postpaid";
+  /** Above zero what the tenant has, below what it owes. */
+  balance: bigint;
+  /** Held for requests in flight. */
+  held: bigint;
+  /** How much a postpaid tenant may owe; null: no limit. */
+  creditLimit: bigint | null;
+};
+
+export type Terms = { terms: "prepaid" } | { terms: "postpaid"; creditLimit: bigint | null };
+
+export type Credit = { id: string; amount: bigint; note: string | null; at: Date; balance: bigint };
+
+export async function accountsByTenant(db: Db, tenantId?: string): Promise<Map<string, Account>> {
+  const rows = await rowsOf(
+    db,
+    sql<AccountRow>`
+      SELECT tenant_id, terms, balance, held, floor FROM account
+      WHERE tenant_id IS NOT NULL AND (${tenantId ?? null}::text IS NULL OR tenant_id = ${tenantId ?? null})`,
+  );
+  return new Map(rows.map((row) => [row.tenant_id, toAccount(row)]));
+}
+
+/** Gives the tenant other terms; what runs goes on. Prepaid tenants reserve down to zero, postpaid ones down to their limit. */
+export async function setTerms(trx: Db, tenant: FoundTenant, terms: Terms): Promise<Account> {
+  const floor = terms.terms === "prepaid" ? 0n : terms.creditLimit === null ? null : -terms.creditLimit;
+  if (floor !== null && floor > 0n)
+    throw new GatewayError("invalid_request", "a credit limit cannot be below zero", { param: "credit_limit_usd" });
+  const row = await rowOf(
+    trx,
+    sql<AccountRow>`
+      UPDATE account SET terms = ${terms.terms}, floor = ${floor}::bigint WHERE id = ${tenant.accountId}
+      RETURNING tenant_id, terms, balance, held, floor`,
+  );
+  if (row === undefined) throw new Error(`account ${tenant.accountId} is gone`);
+  return toAccount(row);
+}
+
+export type NewCredit = {
+  amount: bigint;
+  note?: string | undefined;
+  /** The same text for the same credit: sent again, it is not paid in twice. */
+  idempotencyKey: string;
+};
+
+/**
+ * Pays an amount in (below zero: out) against the gateway's own cash account. Throws GatewayError `invalid_request` for zero, and
+ * for another amount under a key that was used.
+ */
+export async function creditTenant(trx: Db, tenant: FoundTenant, credit: NewCredit): Promise<Credit> {
+  const { amount, note, idempotencyKey } = credit;
+  if (amount === 0n) throw new GatewayError("invalid_request", "the amount must not be zero", { param: "amount_usd" });
+  if (note !== undefined && (note.length > 500 || /\p{Cc}/u.test(note)))
+    throw new GatewayError("invalid_request", "the note must be one line of at most 500 characters", { param: "note" });
+  const id = `crd_${createHash("sha256").update(`${tenant.id} ${idempotencyKey}`).digest("hex").slice(0, 32)}`;
+  await lockAccount(trx, tenant);
+  const before = await rowOf(
+    trx,
+    sql<{ amount: bigint; note: string | null; at: Date; balance: bigint }>`
+      SELECT e.amount, e.note, e.at, a.balance FROM ledger_entry e JOIN account a ON a.id = e.account_id
+      WHERE e.transaction_id = ${id} AND e.account_id = ${tenant.accountId} AND e.kind = 'credit'`,
+  );
+  if (before !== undefined) {
+    if (before.amount !== amount)
+      throw new GatewayError("invalid_request", "that idempotency key was used for a credit of another amount");
+    return { id, ...before };
+  }
+  const row = await rowOf(
+    trx,
+    sql<{ balance: bigint }>`
+      UPDATE account SET balance = balance + ${amount}::bigint WHERE id = ${tenant.accountId} RETURNING balance`,
+  );
+  const [entry] = await rowsOf(
+    trx,
+    sql<{ at: Date }>`
+      INSERT INTO ledger_entry (transaction_id, account_id, kind, amount, note)
+      SELECT ${id}, e.account_id, 'credit', e.amount, ${note ?? null}::text
+      FROM (VALUES (${tenant.accountId}::bigint, ${amount}::bigint), (2, ${-amount}::bigint)) AS e (account_id, amount)
+      RETURNING at`,
+  );
+  if (row === undefined || entry === undefined) throw new Error(`account ${tenant.accountId} is gone`);
+  return { id, amount, note: note ?? null, at: entry.at, balance: row.balance };
+}
+
+type AccountRow = {
+  tenant_id: string;
+  terms: "prepaid" | "postpaid";
+  balance: bigint;
+  held: bigint;
+  floor: bigint | null;
+};
+
+function toAccount(row: AccountRow): Account {
+  const creditLimit = row.terms === "prepaid" || row.floor === null ? null : -row.floor;
+  return { tenantId: row.tenant_id, terms: row.terms, balance: row.balance, held: row.held, creditLimit };
+}

@@ -1,0 +1,14 @@
+/** How the admin API changes what money depends on: in one transaction with its audit entry, and durable before it is answered. */
+import type { Kysely } from "kysely";
+import type { Store } from "../db/open-store.ts";
+import type { Schema } from "../db/schema.ts";
+import { syncEmbedded } from "../ledger/sync-embedded.ts";
+
+export async function moneyChange<T>(
+  { store }: { store: Store },
+  change: (trx: Kysely<Schema>) => Promise<T>,
+): Promise<T> {
+  const result = await store.db.transaction().execute(change);
+  await syncEmbedded(store);
+  return result;
+}
