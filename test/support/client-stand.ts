@@ -8,6 +8,7 @@ import type { SimulatorOptions } from "../../src/simulator/options.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
 import { type RunningEvener, startEvener } from "./evener.ts";
 import { type TestPostgres, startPostgres } from "./postgres.ts";
+import { waitUntil } from "./wait-until.ts";
 
 /** A row of the table, whole: `evener usage` shows less of it. */
 export type EventRow = Pick<
@@ -31,6 +32,10 @@ export type ClientStand = {
   readonly evener: RunningEvener;
   /** A fresh directory, gone with the stand. */
   folder(): string;
+  /** A key that can be revoked in the middle of a session. */
+  ownKey(): Promise<{ key: string; revoke(): Promise<void> }>;
+  /** The engine is gone until the gateway has told a client so; then it comes back. */
+  goDown(): Promise<{ back: Promise<void> }>;
   /** Begins a scenario: what follows is counted from here. */
   mark(): Promise<Mark>;
   stop(): Promise<void>;
@@ -55,7 +60,7 @@ export async function startClientStand(options: StandOptions = {}): Promise<Clie
   const root = mkdtempSync(join(tmpdir(), "evener-clients-"));
   const closers: (() => Promise<void> | void)[] = [() => rmSync(root, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close();
+    for (const close of closers.splice(0).toReversed()) await close();
   };
   try {
     const simulator = await startSimulator({ keepRequests: 10_000, ...options.simulator });
@@ -73,6 +78,13 @@ export async function startClientStand(options: StandOptions = {}): Promise<Clie
       simulator,
       evener,
       folder: () => mkdtempSync(join(root, "work-")),
+      ownKey: () => ownKey(evener),
+      async goDown() {
+        await simulator.die("process");
+        const before = timesUnreachable(evener);
+        const noticed = waitUntil("an engine_unreachable", () => timesUnreachable(evener) > before, 60_000);
+        return { back: noticed.finally(() => simulator.revive()) };
+      },
       mark: () => startMark(simulator, pool),
       stop,
     };
@@ -80,6 +92,25 @@ export async function startClientStand(options: StandOptions = {}): Promise<Clie
     await stop();
     throw error;
   }
+}
+
+/** Refused before there was a row, or with one: the log has both. */
+function timesUnreachable(evener: RunningEvener): number {
+  return evener.log().match(/"(?:error_code|code)":"engine_unreachable"/g)?.length ?? 0;
+}
+
+async function ownKey({ url, adminKey }: RunningEvener): Promise<{ key: string; revoke(): Promise<void> }> {
+  const post = async (path: string, body?: object): Promise<{ id: string; key: string }> => {
+    const answer = await fetch(`${url}/admin/v1/${path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json" },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    if (!answer.ok) throw new Error(`${path} was answered with ${answer.status}: ${await answer.text()}`);
+    return (await answer.json()) as { id: string; key: string };
+  };
+  const { id, key } = await post("keys", { tenant: "local" });
+  return { key, revoke: async () => void (await post(`keys/${id}/revoke`)) };
 }
 
 async function startMark(simulator: Simulator, pool: Pool): Promise<Mark> {
