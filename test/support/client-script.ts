@@ -16,16 +16,23 @@ export type FaultySession = {
   fault: Fault;
   /** Leave the text before the call out of the faulty answer. */
   silent?: boolean;
-  /** Answers that fail: the first one unless more. */
+  /** Answers that fail: one unless said otherwise. */
   times?: number;
+  /** Where proof.txt goes, for a client whose system prompt does not say where it works. */
+  directory?: string;
 };
 
 /** What Claude Code asks when it compacts; it sends the tools with it. */
 const COMPACTION = /create a detailed summary/i;
 
 /** Works for one session at a time. */
-export function faultySession({ fault, silent = false, times = 1 }: FaultySession) {
-  const session = agentSession({ file: "proof.txt", content: PROOF, command: "echo sum=$((40+2))" });
+export function faultySession({ fault, silent = false, times = 1, directory }: FaultySession) {
+  const session = agentSession({
+    file: "proof.txt",
+    content: PROOF,
+    command: "echo sum=$((40+2))",
+    ...(directory !== undefined && { directory }),
+  });
   let left = times;
   return (request: ScriptRequest): Turn | undefined => {
     if (COMPACTION.test(request.lastText)) return { text: "<summary>A sum is to be written to proof.txt.</summary>" };
