@@ -33,6 +33,8 @@ export class UsageFold {
   #completion = 0;
   #reasoning = 0;
   #reported = false;
+  #ownPrompt = 0;
+  #ownCompletion = 0;
 
   /** Takes one report of the engine: every figure is the maximum of what has been reported so far. */
   report(report: UsageReport): void {
@@ -45,40 +47,47 @@ export class UsageFold {
     if (report.reasoning !== undefined && report.reasoning > this.#reasoning) this.#reasoning = report.reasoning;
   }
 
-  /** Takes the gateway's own count, used only for what the engine never reported. */
+  /** Takes the gateway's own count, used only for what the engine never reports; a better one replaces an earlier one. */
   estimate(report: { prompt: number; completion: number }): void {
-    if (this.#prompt === 0) this.#prompt = report.prompt;
-    if (this.#completion === 0) this.#completion = report.completion;
+    if (report.prompt > 0) this.#ownPrompt = report.prompt;
+    if (report.completion > 0) this.#ownCompletion = report.completion;
   }
 
   /** Forgets everything: the answer is asked for anew, and what was counted belongs to an attempt that nobody saw. */
   restart(): void {
     this.#prompt = this.#cached = this.#cacheWritten = this.#completion = this.#reasoning = 0;
+    this.#ownPrompt = this.#ownCompletion = 0;
     this.#reported = false;
   }
 
   get countedBy(): CountedBy {
-    return this.#reported ? "engine" : "gateway";
+    return this.#reported && (this.#prompt > 0 || this.#ownPrompt === 0) ? "engine" : "gateway";
+  }
+
+  /** Whether the engine has said how long the prompt is. */
+  get promptReported(): boolean {
+    return this.#prompt > 0;
   }
 
   /** All prompt tokens, cached ones included. */
   get prompt(): number {
-    return this.#prompt;
+    return this.#prompt || this.#ownPrompt;
   }
 
   get output(): number {
-    return this.#completion;
+    return this.#completion || this.#ownCompletion;
   }
 
   get usage(): Usage {
-    const cacheRead = Math.min(this.#cached, this.#prompt);
-    const cacheWrite = Math.min(this.#cacheWritten, this.#prompt - cacheRead);
+    const { prompt, output } = this;
+    const cacheRead = Math.min(this.#cached, prompt);
+    const cacheWrite = Math.min(this.#cacheWritten, prompt - cacheRead);
     return {
-      inputUncached: this.#prompt - cacheRead - cacheWrite,
+      inputUncached: prompt - cacheRead - cacheWrite,
       cacheRead,
       cacheWrite,
-      output: this.#completion,
-      reasoning: Math.min(this.#reasoning, this.#completion),
+      output,
+      reasoning: Math.min(this.#reasoning, output),
     };
   }
 }

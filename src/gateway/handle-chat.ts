@@ -11,6 +11,7 @@ import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/strea
 import { UsageFold } from "../conversation/usage.ts";
 import { encodePrompt } from "../engine/encode-chat.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
+import { estimateTokens } from "../engine/estimate-tokens.ts";
 import { prepareDocuments } from "../engine/prompt/documents.ts";
 import type { Outcome, UsageRow } from "../ledger/usage-row.ts";
 import { replicaOrder } from "../routing/pick-replica.ts";
@@ -101,6 +102,15 @@ export async function handleChat(
       return gateway.usage.record(row).catch((thrown: unknown) => gateway.observer.recordFailed(requestId, thrown));
     };
 
+    /** Settles once the prompt has been counted, by the gateway where the engine answered and never said. */
+    const settleCounted = (...end: Parameters<typeof settle>): Promise<void> => {
+      if (firstTokenMs === null || usage.promptReported) return settle(...end);
+      return fit.count().then(({ tokens }) => {
+        usage.estimate({ prompt: tokens, completion: 0 });
+        return settle(...end);
+      });
+    };
+
     const exchange = new Exchange<EngineInfo>(
       gateway.upstream,
       {
@@ -121,7 +131,11 @@ export async function handleChat(
           return sink.seen;
         },
         events(events: readonly StreamEvent[]) {
-          firstTokenMs ??= Math.round(performance.now() - startedMs);
+          if (firstTokenMs === null) {
+            firstTokenMs = Math.round(performance.now() - startedMs);
+            // A stream's start says how long the prompt is; few engines have not said so by now.
+            if (!usage.promptReported) usage.estimate({ prompt: estimateTokens(fit.body), completion: 0 });
+          }
           if (sink.events(events)) return true;
           reply.onDrain(() => exchange.resume());
           return false;
@@ -130,17 +144,17 @@ export async function handleChat(
         end(event: FinishEvent | ErrorEvent) {
           if (event.type === "finish") {
             // The row is durable before the client can take the answer for complete.
-            void settle("ok", event.reason, undefined).then(() => sink.finish(event));
+            void settleCounted("ok", event.reason, undefined).then(() => sink.finish(event));
             return;
           }
           if (sink.seen) gateway.repeats.remember(owner, prompt, requestId);
-          void settle(outcomeOf(event.error), null, event.error).then(() => sink.fail(event.error));
+          void settleCounted(outcomeOf(event.error), null, event.error).then(() => sink.fail(event.error));
         },
       },
     );
     clientGone = () => {
       sink.dispose();
-      if (exchange.abort()) void settle("client_gone", null, undefined);
+      if (exchange.abort()) void settleCounted("client_gone", null, undefined);
     };
     if (reply.ended) return;
     gateway.inFlight++;

@@ -3,7 +3,7 @@ import { GatewayError } from "../conversation/errors.ts";
 import type { ChatRequest } from "../conversation/request.ts";
 import { type ChatTarget, type EncodedPrompt, encodeChat, encodeTokenize } from "../engine/encode-chat.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
-import { countPromptTokens } from "../engine/tokenize.ts";
+import { countPromptTokens, type PromptCount } from "../engine/tokenize.ts";
 import type { EngineState } from "../routing/engine-pool.ts";
 import type { ServedModel } from "../routing/model-registry.ts";
 import { fitToWindow, promptTokensAtMost } from "./fit-window.ts";
@@ -17,6 +17,8 @@ export type PromptFit = {
   body: string;
   /** What `max_tokens` was cut down to, if it was. */
   clampedTo: number | undefined;
+  /** The prompt's tokens by the gateway's own count, for engines that do not say. */
+  count(): Promise<PromptCount>;
   /** A body that fits after the engine said that this one does not. Throws `prompt_too_long` with the true size. */
   refit(error: GatewayError): Promise<string>;
 };
@@ -54,6 +56,7 @@ export async function fitPrompt(
   return {
     body,
     clampedTo: requested !== undefined && maxTokens !== undefined && maxTokens < requested ? maxTokens : undefined,
+    count,
     async refit(error) {
       if (window === undefined) throw error;
       const counted = await count();
