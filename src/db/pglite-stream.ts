@@ -76,8 +76,9 @@ export class PgliteStream extends Duplex {
   }
 
   #send(bytes: Uint8Array, done: Done): void {
-    // eslint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
-    this.#worker?.postMessage(bytes);
+    // pg's buffers are views of a pool: posted as they are, the whole pool would be copied.
+    const own = Uint8Array.from(bytes);
+    this.#worker?.postMessage(own, [own.buffer]);
     done();
   }
 

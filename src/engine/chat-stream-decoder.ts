@@ -91,6 +91,7 @@ export class ChatStreamDecoder {
 
   /** The engine's answer has ended as HTTP: gives the terminal event unless it was given. */
   end(): StreamEvent[] {
+    if (this.#ended) return NOTHING;
     return this.#close(new GatewayError("engine_cut", "the engine's answer ended before it was complete"));
   }
 
@@ -120,7 +121,10 @@ export class ChatStreamDecoder {
   #event(data: string, name: string): void {
     if (this.#ended) return;
     if (data === "[DONE]") {
-      this.#finishOr(new GatewayError("engine_cut", "the engine ended its stream without a finish reason"));
+      // An error captures its stack, which costs more than the rest of an answer's end: it is only made where it is one.
+      if (this.#reason === undefined)
+        this.#error(new GatewayError("engine_cut", "the engine ended its stream without a finish reason"));
+      else this.#finish(this.#reason);
       return;
     }
     if (data === "") return;
@@ -256,11 +260,11 @@ export class ChatStreamDecoder {
   }
 
   #finishOr(error: GatewayError): void {
-    const reason = this.#reason;
-    if (reason === undefined) {
-      this.#error(error);
-      return;
-    }
+    if (this.#reason === undefined) this.#error(error);
+    else this.#finish(this.#reason);
+  }
+
+  #finish(reason: FinishReason): void {
     const fault = this.#calls.finish(reason === "length", this.#out);
     if (fault !== undefined) {
       this.#fail("engine_failed", fault);
