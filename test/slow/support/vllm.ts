@@ -5,8 +5,11 @@
  * model, told by its window. Nobody else may use them meanwhile, because their counters are compared with ours.
  */
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { type IncomingMessage, get } from "node:http";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
@@ -105,24 +108,26 @@ async function findGiven(window: number): Promise<string | undefined> {
 }
 
 function clientOf(url: string): Pick<Vllm, "url" | "counters" | "running" | "idle"> {
+  // On a connection of its own each time: the engine closes idle ones, possibly just when one is used again.
   const metrics = async () => {
-    const answer = await fetch(`${url}/metrics`);
-    return answer.text();
+    const request = get(`${url}/metrics`, { agent: false });
+    const [answer] = (await once(request, "response")) as [IncomingMessage];
+    return text(answer);
   };
   const running = async () => {
-    const text = await metrics();
-    return sum(text, "vllm:num_requests_running") + sum(text, "vllm:num_requests_waiting");
+    const exposition = await metrics();
+    return sum(exposition, "vllm:num_requests_running") + sum(exposition, "vllm:num_requests_waiting");
   };
   return {
     url,
     running,
     counters: async () => {
-      const text = await metrics();
+      const exposition = await metrics();
       return {
-        promptTokens: sum(text, "vllm:prompt_tokens_total"),
-        cachedTokens: sum(text, "vllm:prompt_tokens_cached_total"),
-        generationTokens: sum(text, "vllm:generation_tokens_total"),
-        maxTokensAsked: sum(text, "vllm:request_params_max_tokens_sum"),
+        promptTokens: sum(exposition, "vllm:prompt_tokens_total"),
+        cachedTokens: sum(exposition, "vllm:prompt_tokens_cached_total"),
+        generationTokens: sum(exposition, "vllm:generation_tokens_total"),
+        maxTokensAsked: sum(exposition, "vllm:request_params_max_tokens_sum"),
       };
     },
     idle: async () => {
