@@ -30,7 +30,11 @@ function decode(reads: readonly Buffer[]): { events: StreamEvent[]; usage: Usage
   return { events: [...events, ...decoder.end()], usage };
 }
 
-function encode(wire: WireName, { events, usage }: ReturnType<typeof decode>): { streamed: Verdict; whole: string } {
+function encode(wire: WireName, { events, usage }: ReturnType<typeof decode>): {
+  bytes: string;
+  streamed: Verdict;
+  whole: string;
+} {
   const codec = CODECS[wire];
   const options = wire === "openai" ? { stream_options: { include_usage: true } } : {};
   const request = codec.decode(JSON.stringify(ask({ stream: true, ...options })), {});
@@ -52,7 +56,12 @@ function encode(wire: WireName, { events, usage }: ReturnType<typeof decode>): {
     if (event.type === "finish")
       whole = fromByteText(codec.encodeAnswer({ blocks: fold.blocks, finish: event }, context));
   }
-  return { streamed: JUDGES[wire](Buffer.from(bytes, "latin1").toString("utf8")), whole };
+  return { bytes, streamed: JUDGES[wire](Buffer.from(bytes, "latin1").toString("utf8")), whole };
+}
+
+/** Calls without an id of the engine's own get one that is made up. */
+function withoutMadeIds({ bytes }: { bytes: string }): string {
+  return bytes.replaceAll(/call_[0-9a-f]{24}/g, "call_made");
 }
 
 /** What is wrong with what came of a stream; undefined when all is well. */
@@ -129,7 +138,7 @@ test("Streams > both > any split of the engine's bytes gives the same bytes to t
       if (other.length === 0) continue;
       const apart = decode(other);
       for (const wire of ["anthropic", "openai"] as const) {
-        expect(encode(wire, apart).streamed, `seed ${seed}`).toEqual(encode(wire, together).streamed);
+        expect(withoutMadeIds(encode(wire, apart)), `seed ${seed}`).toBe(withoutMadeIds(encode(wire, together)));
       }
     }
   }

@@ -28,6 +28,12 @@ export type WireEngine = {
   lastBody(): WireBody;
   /** Answers to the next chat requests, one each. Without one the engine answers 500. */
   next(...answers: WireAnswer[]): void;
+  /** Answers to the next requests with this text in them, for tests that run beside others. */
+  answer(text: string, ...answers: WireAnswer[]): void;
+  /** Forgets the answers that nobody fetched. */
+  drop(): void;
+  /** Called when a connection goes before its answer was complete. */
+  onGone: () => void;
   /** What /tokenize counts from now on. */
   tokens: number;
   close(): Promise<void>;
@@ -53,6 +59,7 @@ export async function startWireEngine({
 }: WireEngineOptions = {}): Promise<WireEngine> {
   const requests: WireRequest[] = [];
   const answers: WireAnswer[] = [];
+  const marked = new Map<string, WireAnswer[]>();
   let sent = 0;
 
   const server = createServer((req, res) => {
@@ -88,9 +95,11 @@ export async function startWireEngine({
         return json(res, { count: engine.tokens, max_model_len: window, tokens: [1], token_strs: null });
       case "/v1/chat/completions": {
         requests.push({ path: req.url, headers: req.headers, text });
-        const answer = answers.shift();
+        const own = [...marked].find(([marker]) => text.includes(marker))?.[1];
+        const answer = (own ?? answers).shift();
         if (answer === undefined)
           return res.writeHead(500).end('{"error":{"message":"one request too many","code":500}}');
+        res.once("close", () => res.writableFinished || engine.onGone());
         return play(answer, res);
       }
       default:
@@ -133,8 +142,11 @@ export async function startWireEngine({
       return sent;
     },
     tokens: 40,
+    onGone: () => {},
     lastBody: () => JSON.parse(requests.at(-1)?.text ?? "null") as WireBody,
     next: (...more) => void answers.push(...more),
+    answer: (text, ...more) => void marked.set(text, more),
+    drop: () => void answers.splice(0),
     close: async () => {
       server.closeAllConnections();
       server.close();

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { type RunningEvener, startEvener } from "./evener.ts";
-import { type Answer, send } from "./http.ts";
+import { send } from "./simulator.ts";
 import { judgeAnthropicStream } from "./wire-anthropic-grammar.ts";
 import { judgeOpenaiStream } from "./wire-openai-grammar.ts";
 import type { Verdict } from "./wire-verdict.ts";
@@ -47,29 +47,42 @@ export function ask(more: object = {}): object {
   return { model: "test-model", max_tokens: 500, messages: [{ role: "user", content: "Hello." }], ...more };
 }
 
+/** An answer as it was received; `complete` is false where the connection broke before the end that HTTP knows. */
+export type Received = { status: number; headers: Record<string, string>; text: string; complete: boolean };
+
+export async function request(
+  evener: RunningEvener,
+  path: string,
+  sent: { method?: string; body?: unknown; headers?: Record<string, string> },
+): Promise<Received> {
+  const headers = { authorization: `Bearer ${evener.key}`, ...sent.headers };
+  const answer = await send(evener.url + path, { ...sent, headers }).answer;
+  return {
+    status: answer.status,
+    headers: Object.fromEntries(answer.headers.map(([name, value]) => [name.toLowerCase(), value])),
+    text: answer.text,
+    complete: answer.end === "complete",
+  };
+}
+
 export function post(
   evener: RunningEvener,
   wire: WireName,
   body: object | string,
   headers: Record<string, string> = {},
-): Promise<Answer> {
-  return send(evener.url + PATHS[wire], { body, headers: { authorization: `Bearer ${evener.key}`, ...headers } });
+): Promise<Received> {
+  return request(evener, PATHS[wire], { body, headers });
 }
 
-/** Streams an answer and judges every byte of it. `includeUsage` is what OpenAI's clients must ask for. */
-export async function stream(evener: RunningEvener, wire: WireName, more: object = {}): Promise<Verdict> {
-  const { text } = await streamText(evener, wire, more);
-  return JUDGES[wire](text);
-}
-
-export async function streamText(
+/** Streams an answer with usage, and judges every byte of it. */
+export async function stream(
   evener: RunningEvener,
   wire: WireName,
   more: object = {},
-): Promise<{ text: string; answer: Answer }> {
+): Promise<Received & { verdict: Verdict }> {
   const options = wire === "openai" ? { stream_options: { include_usage: true } } : {};
-  const answer = await post(evener, wire, ask({ stream: true, ...options, ...more }));
-  return { text: answer.text, answer };
+  const received = await post(evener, wire, ask({ stream: true, ...options, ...more }));
+  return { ...received, verdict: JUDGES[wire](received.text) };
 }
 
 /** A whole answer in the form of a judged stream, so that the two can be compared. */
