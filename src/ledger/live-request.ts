@@ -48,9 +48,10 @@ export class LiveRequest {
   checkedAt = performance.now();
   #checkpoint = 0;
   #checkedOutput = 0;
+  /** Tokens of output that the checkpoint on its way asks for beside what is counted; 0 for a regular one. */
   #ahead = 0;
-  /** Which limit refused more than what it then granted. */
-  #reducedBy: string | null = null;
+  /** Most tokens to ask for: less once so much was refused. */
+  #most = MOST_AHEAD;
   /** Output that the hold pays for. */
   #payable = Infinity;
   /** Output from which on `progress` must look closer. */
@@ -62,7 +63,7 @@ export class LiveRequest {
     this.terms = options.terms;
     this.counts = options.counts;
     this.amount = options.terms.amount;
-    this.#measure();
+    this.#measure(0);
   }
 
   /** Call after every read. */
@@ -97,18 +98,21 @@ export class LiveRequest {
     this.checkedAt = performance.now();
     if (result !== undefined) this.amount = result.amount;
     const refused = result === undefined ? "lost reservation" : result.refused;
-    if (refused !== null && this.#ahead > LEAST_AHEAD) {
+    const asked = this.#ahead;
+    this.#ahead = 0;
+    if (refused !== null && asked > LEAST_AHEAD) {
       // Perhaps less fits.
-      this.#reducedBy = refused;
-      this.#ahead = Math.max(LEAST_AHEAD, this.#ahead >> 2);
-      this.#options.extend(this);
+      this.#most = Math.max(LEAST_AHEAD, asked >> 2);
+      this.#ask();
       return;
     }
-    // Until the next regular checkpoint, which may find that others have freed what they held.
-    this.refusedBy = refused ?? this.#reducedBy;
-    this.#reducedBy = null;
-    this.#ahead = 0;
-    this.#measure();
+    if (refused !== null) this.refusedBy = refused;
+    else if (asked === 0 && this.refusedBy !== null) {
+      // Others may have freed what they held.
+      this.refusedBy = null;
+      this.#most = LEAST_AHEAD * 4;
+    }
+    this.#measure(asked);
     this.progress();
   }
 
@@ -117,7 +121,7 @@ export class LiveRequest {
     this.busy = false;
     this.refusedBy = why;
     this.#ahead = 0;
-    this.#measure();
+    this.#measure(0);
     this.progress();
   }
 
@@ -144,16 +148,18 @@ export class LiveRequest {
       this.#options.onExhausted();
       return;
     }
-    if (this.busy || this.refusedBy !== null) return;
-    this.#ahead = Math.max(
-      0,
-      Math.min(this.#options.maxOutput - output, MOST_AHEAD, Math.max(LEAST_AHEAD * 2, output)),
-    );
+    if (!this.busy && this.refusedBy === null) this.#ask();
+  }
+
+  #ask(): void {
+    const { output } = this.counts;
+    const wanted = Math.min(this.#most, Math.max(LEAST_AHEAD * 2, output));
+    this.#ahead = Math.max(1, Math.min(wanted, this.#options.maxOutput - output));
     this.#options.extend(this);
   }
 
-  /** How far the hold reaches, of what is known of the prompt. */
-  #measure(): void {
+  /** How far the hold reaches, of what is known of the prompt. `granted`: tokens that were just added. */
+  #measure(granted: number): void {
     const { price, unspent } = this.terms;
     if (this.exhausted || price === null || unspent === null || price.output === 0n) return;
     const { usage, prompt } = this.counts;
@@ -162,9 +168,9 @@ export class LiveRequest {
       prompt === 0 ? BigInt(this.item.input) * dearestInput(price) : costOf(price, { ...usage, output: 0 }) * 1000n;
     const payable = Number((pico - input) / price.output);
     this.#payable = payable >= this.#options.maxOutput ? Infinity : Math.max(0, payable - MARGIN);
-    this.#watchFrom =
-      this.refusedBy === null
-        ? this.#payable - Math.max(LEAST_AHEAD / 2, Math.min(MOST_LEFT, this.#payable / 4))
-        : this.#payable;
+    const early = Math.max(LEAST_AHEAD / 2, Math.min(MOST_LEFT, this.#payable / 4));
+    // Not so early that what was granted is at once too little.
+    const left = granted > 0 ? Math.min(early, granted / 2) : early;
+    this.#watchFrom = this.refusedBy === null ? this.#payable - left : this.#payable;
   }
 }

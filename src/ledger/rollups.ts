@@ -30,8 +30,7 @@ async function rebuildDay(store: Store, day: string): Promise<number> {
         SELECT date_trunc('hour', reserved_at, 'UTC') AS hour, tenant_id, key_id, model, count(*) AS requests,
           count(*) FILTER (WHERE outcome <> 'ok') AS not_ok, sum(input_uncached) AS input_uncached, sum(cache_read) AS cache_read,
           sum(cache_write) AS cache_write, sum(output) AS output, sum(reasoning) AS reasoning, sum(cost)::bigint AS cost
-        FROM usage_event, span WHERE reserved_at >= span.start AND reserved_at < span.stop
-          AND started_at >= span.start - interval '2 days' AND started_at < span.stop + interval '2 days' GROUP BY 1, 2, 3, 4),
+        FROM usage_event, span WHERE reserved_at >= span.start AND reserved_at < span.stop GROUP BY 1, 2, 3, 4),
       gone AS (
         DELETE FROM usage_hour h USING span WHERE h.hour >= span.start AND h.hour < span.stop
           AND NOT EXISTS (SELECT FROM right_sums r WHERE (r.hour, r.tenant_id, r.key_id, r.model) = (h.hour, h.tenant_id, h.key_id, h.model))

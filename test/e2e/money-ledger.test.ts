@@ -1,0 +1,431 @@
+/** A request's life through the ledger, on both stores: reserved, metered, settled; refused in words; cut when nothing more can be paid. */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { GatewayError } from "../../src/conversation/errors.ts";
+import { type Store, openStore } from "../../src/db/open-store.ts";
+import { costOf } from "../../src/ledger/money.ts";
+import type { Ledger, LedgerOptions } from "../../src/ledger/ledger-types.ts";
+import { openLedger } from "../../src/ledger/open-ledger.ts";
+import { cutProxy } from "../support/cut-proxy.ts";
+import {
+  PRICES,
+  USD,
+  accountOf,
+  addBudget,
+  addPayer,
+  addPrice,
+  eventOf,
+  expectSound,
+  movingCounts,
+  requestOf,
+  rowOf,
+  usage,
+} from "../support/money.ts";
+import { STORE_KINDS, type TestStore } from "../support/stores.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+/** Nothing happens by itself but what a test waits for. */
+const QUIET = { checkpointMs: 3_600_000, sweepMs: 3_600_000, upkeepMs: 3_600_000 };
+
+async function problem(promise: Promise<unknown>): Promise<GatewayError> {
+  return promise.then(
+    () => expect.unreachable("it was not refused"),
+    (error: unknown) => error as GatewayError,
+  );
+}
+
+describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ kind, open }) => {
+  let test: TestStore;
+  let store: Store;
+  let dataDir: string;
+  let ledger: Ledger;
+  let problems: string[];
+  const start = (options: Partial<LedgerOptions> = {}): Promise<Ledger> =>
+    openLedger(store, { dataDir, ...QUIET, onProblem: (what) => problems.push(what), ...options });
+
+  beforeAll(async () => {
+    test = await open();
+    store = test.store;
+    await addPrice(store, "priced");
+  });
+  beforeEach(async () => {
+    dataDir = mkdtempSync(join(tmpdir(), "evener-ledger-"));
+    problems = [];
+    ledger = await start();
+  });
+  afterEach(async () => {
+    await ledger.close(5_000);
+    rmSync(dataDir, { recursive: true, force: true });
+    await expectSound(store);
+    expect(problems).toEqual([]);
+  });
+  afterAll(() => test.dispose());
+
+  it("bills what the engine reported, once, however often it is told", async () => {
+    const payer = await addPayer(store);
+    const row = rowOf(payer);
+    const reservation = await ledger.reserve(requestOf(row));
+    expect(ledger.status).toMatchObject({ live: 1, pending: 0, storeAway: false });
+    expect((await accountOf(store, payer)).held).toBeGreaterThan(0n);
+    await Promise.all([reservation.settle(row), reservation.settle(row), reservation.void(row), reservation.void()]);
+    expect(await accountOf(store, payer)).toMatchObject({ held: 0n, balance: -costOf(PRICES, row.usage) });
+    expect(await eventOf(store, row.requestId)).toMatchObject({ cost: costOf(PRICES, row.usage), outcome: "ok" });
+    expect(ledger.status.live).toBe(0);
+  });
+
+  it("leaves no trace of what never began, and charges nothing for what failed before its first byte", async () => {
+    const payer = await addPayer(store, { terms: "prepaid", balance: USD, floor: 0n });
+    const [row, failed] = [rowOf(payer), rowOf(payer, { outcome: "error", errorCode: "engine_unreachable" })];
+    await (await ledger.reserve(requestOf(row))).void();
+    await (await ledger.reserve(requestOf(failed))).void(failed);
+    expect(await eventOf(store, row.requestId)).toBeUndefined();
+    expect(await eventOf(store, failed.requestId)).toMatchObject({ cost: 0n, error_code: "engine_unreachable" });
+    expect(await accountOf(store, payer)).toMatchObject({ held: 0n, balance: USD });
+  });
+
+  it("keeps what clients and engines say from costing a row", async () => {
+    const payer = await addPayer(store);
+    const row = rowOf(payer, {
+      session: "a\0b\ud800",
+      agent: "x".repeat(5_000),
+      finishReason: '"\\{}',
+      usage: usage({ inputUncached: 1e12, output: 5, reasoning: 9 }),
+      durationMs: -5,
+      firstTokenMs: Number.NaN,
+    });
+    await (await ledger.reserve(requestOf(row, { inputTokens: Infinity, maxOutput: 10 }))).settle(row);
+    expect(await eventOf(store, row.requestId)).toMatchObject({
+      session: "a\uFFFDb\uFFFD",
+      finish_reason: '"\\{}',
+      input_uncached: 2_147_483_647,
+      reasoning: 5,
+      duration_ms: 0,
+      first_token_ms: 0,
+    });
+  });
+
+  it("says what is spent, until when, and what to do", async () => {
+    const payer = await addPayer(store);
+    await addBudget(store, { tenantId: payer.tenantId }, "month", 3n * USD);
+    const row = rowOf(payer, { usage: usage({ output: 200_000 }) });
+    await (await ledger.reserve(requestOf(row))).settle(row);
+    const error = await problem(ledger.reserve(requestOf(rowOf(payer))));
+    expect(error).toMatchObject({
+      code: "budget_exceeded",
+      cap: { scope: "tenant", period: "month", limit: 3n * USD, spent: 3n * USD },
+    });
+    expect(error.row).toMatchObject({ status: 429, anthropicType: "billing_error", openaiCode: "insufficient_quota" });
+    expect(error.message).toMatch(
+      /^The monthly budget of this tenant \(3\.00 USD\) is spent: wait until \d{4}-\d\d-01 00:00 UTC, or ask .+\.$/,
+    );
+    const reset = error.cap!.resetsAt.getTime();
+    expect(Math.abs(reset - Date.now() - error.retryAfter! * 1000)).toBeLessThan(5_000);
+    expect(ledger.status.live).toBe(0);
+  });
+
+  it("tells credit that is missing from a limit that is reached", async () => {
+    const [prepaid, postpaid] = [
+      await addPayer(store, { terms: "prepaid", floor: 0n }),
+      await addPayer(store, { terms: "postpaid", floor: -1n }),
+    ];
+    const [credit, limit] = [
+      await problem(ledger.reserve(requestOf(rowOf(prepaid)))),
+      await problem(ledger.reserve(requestOf(rowOf(postpaid)))),
+    ];
+    expect([credit.code, limit.code]).toEqual(["insufficient_credit", "insufficient_credit"]);
+    expect(credit.message).toContain("credit of this tenant");
+    expect(limit.message).toContain("limit of this tenant's account");
+  });
+
+  it("gives the cap that is spent furthest with every reservation", async () => {
+    const payer = await addPayer(store);
+    const unlimited = await ledger.reserve(requestOf(rowOf(payer)));
+    expect(unlimited.cap).toBeUndefined();
+    await unlimited.void();
+    await addBudget(store, payer, "day", 10n * USD);
+    expect((await ledger.reserve(requestOf(rowOf(payer)))).cap).toMatchObject({
+      scope: "key",
+      period: "day",
+      limit: 10n * USD,
+      spent: 0n,
+    });
+  });
+
+  it("holds for twice the usual answer, and never more than may come", async () => {
+    const payer = await addPayer(store);
+    const heldFor = async (maxOutput: number): Promise<bigint> => {
+      const row = rowOf(payer, { usage: usage({ output: 100 }) });
+      const reservation = await ledger.reserve(requestOf(row, { inputTokens: 0, maxOutput }));
+      const { held } = await accountOf(store, payer);
+      await reservation.settle(row);
+      return held / 15_000n;
+    };
+    expect(await heldFor(32_000)).toBe(1_024n);
+    expect(await heldFor(50)).toBe(50n);
+    for (let n = 0; n < 100; n++) await heldFor(32_000);
+    expect(await heldFor(32_000)).toBeLessThan(220n);
+  });
+
+  it("enlarges the hold of a long answer before it is used up", async () => {
+    const payer = await addPayer(store, { terms: "prepaid", balance: USD, floor: 0n });
+    const row = rowOf(payer);
+    const counts = movingCounts();
+    let cut = false;
+    const reservation = await ledger.reserve(
+      requestOf(row, { counts, maxOutput: 30_000, onExhausted: () => (cut = true) }),
+    );
+    counts.set({ inputUncached: 1_000 });
+    for (let output = 0; output <= 20_000; output += 100) {
+      counts.set({ output });
+      reservation.progress();
+      await new Promise(setImmediate);
+      const covered = async () => (await accountOf(store, payer)).held >= costOf(PRICES, counts.usage);
+      if (output % 1_000 === 0) await waitUntil("the hold to cover what came", covered);
+    }
+    expect(cut).toBe(false);
+    await reservation.settle({ ...row, usage: counts.usage });
+    expect(await accountOf(store, payer)).toMatchObject({ held: 0n, balance: USD - costOf(PRICES, counts.usage) });
+  });
+
+  it("ends an answer that nothing more can be paid of, and the row says why", async () => {
+    const limit = 60_000_000n;
+    const payer = await addPayer(store);
+    await addBudget(store, { tenantId: payer.tenantId }, "day", limit);
+    const row = rowOf(payer);
+    const counts = movingCounts();
+    let cuts = 0;
+    const reservation = await ledger.reserve(requestOf(row, { counts, maxOutput: 30_000, onExhausted: () => cuts++ }));
+    counts.set({ inputUncached: 1_000 });
+    for (let output = 0; cuts === 0; output += 20) {
+      counts.set({ output });
+      reservation.progress();
+      await setTimeout(2);
+      if (output > 10_000) throw new Error("it was never ended");
+    }
+    for (let n = 0; n < 10; n++) reservation.progress();
+    expect(cuts).toBe(1);
+    await reservation.settle({ ...row, usage: counts.usage, finishReason: "length" });
+    const event = (await eventOf(store, row.requestId))!;
+    expect(event.cut_by).toBe("tenant day budget");
+    expect(event.cost).toBeLessThanOrEqual(limit);
+    // All but what one more grant would have needed was used.
+    expect(event.cost).toBeGreaterThan(limit - 6_000_000n);
+  });
+
+  it("checkpoints all requests in flight, so that one that dies is billed at its last count", async () => {
+    const payer = await addPayer(store);
+    const busy = await start({ dataDir: join(dataDir, "busy"), checkpointMs: 20, owner: "dies" });
+    const rows = Array.from({ length: 30 }, () => rowOf(payer));
+    const counts = rows.map(() => movingCounts());
+    await Promise.all(rows.map((row, index) => busy.reserve(requestOf(row, { counts: counts[index]! }))));
+    counts.forEach((count, index) => count.set({ inputUncached: 500, output: 10 + index }));
+    await waitUntil("the counts to be in the database", async () => {
+      const holds = await store.db.selectFrom("hold").selectAll().where("owner", "=", "dies").execute();
+      return holds.every((hold) => Number((hold as unknown as { output: number }).output) >= 10);
+    });
+    await busy.close(1_000);
+    expect(await eventOf(store, rows[0]!.requestId)).toBeUndefined();
+    // It had left its place; another takes it, and knows it dead.
+    const after = await start({ dataDir: join(dataDir, "busy") });
+    expect(after.recovered).toEqual({ replayed: kind === "pglite" ? 0 : 0, recovered: 30 });
+    for (const [index, row] of rows.entries())
+      expect(await eventOf(store, row.requestId)).toMatchObject({
+        outcome: "recovered",
+        output: 10 + index,
+        input_uncached: 500,
+      });
+    await after.close(1_000);
+  });
+
+  it("lets two on one data directory each have a journal", async () => {
+    const second = await start();
+    expect(readdirSync(join(dataDir, "journal")).sort()).toEqual(["1", "2"]);
+    await second.close(1_000);
+  });
+
+  it("settles a thousand at once, exactly", async () => {
+    const payer = await addPayer(store, { terms: "prepaid", balance: 1_000n * USD, floor: 0n });
+    const budget = await addBudget(store, payer, "month", 1_000n * USD);
+    const rows = Array.from({ length: 1_000 }, (_, index) =>
+      rowOf(payer, { usage: usage({ inputUncached: index, output: index % 7 }) }),
+    );
+    await Promise.all(rows.map(async (row) => (await ledger.reserve(requestOf(row))).settle(row)));
+    const cost = rows.reduce((sum, row) => sum + costOf(PRICES, row.usage), 0n);
+    expect(await accountOf(store, payer)).toMatchObject({ held: 0n, balance: 1_000n * USD - cost });
+    const period = await store.db
+      .selectFrom("budget_period")
+      .select(["spent", "held"])
+      .where("budget_id", "=", budget)
+      .execute();
+    expect(period).toEqual([{ spent: cost, held: 0n }]);
+  });
+});
+
+describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !skip))(
+  "a ledger whose $kind goes away",
+  ({ open }) => {
+    let test: TestStore;
+    let store: Store;
+    let proxy: Awaited<ReturnType<typeof cutProxy>>;
+    let dataDir: string;
+    let ledger: Ledger;
+    let problems: string[];
+    const start = (): Promise<Ledger> =>
+      openLedger(store, {
+        dataDir,
+        ...QUIET,
+        checkpointMs: 50,
+        patienceMs: 300,
+        onProblem: (what) => problems.push(what),
+      });
+    beforeEach(async () => {
+      test = await open();
+      proxy = await cutProxy(test.options.databaseUrl!);
+      dataDir = mkdtempSync(join(tmpdir(), "evener-ledger-"));
+      store = await openStore({ dataDir, databaseUrl: proxy.url });
+      await addPrice(store, "priced");
+      problems = [];
+      ledger = await start();
+    });
+    afterEach(async () => {
+      await ledger.close(5_000);
+      await store.close();
+      await expectSound(test.store);
+      await proxy.close();
+      await test.dispose();
+      rmSync(dataDir, { recursive: true, force: true });
+      expect(problems).toEqual([]);
+    });
+
+    const warm = async (payer: Parameters<typeof rowOf>[0]): Promise<void> => {
+      const row = rowOf(payer, { usage: usage({}) });
+      await (await ledger.reserve(requestOf(row))).settle(row);
+    };
+
+    it.each(["cut", "frozen"])("bills what ends meanwhile, once it is back (%s)", async (how) => {
+      const payer = await addPayer(store);
+      const row = rowOf(payer);
+      const reservation = await ledger.reserve(requestOf(row));
+      if (how === "cut") await proxy.cut();
+      else proxy.freeze();
+      await reservation.settle(row);
+      expect(ledger.status).toMatchObject({ pending: 1, storeAway: true });
+      expect(ledger.status.journalBytes).toBeGreaterThan(500);
+      if (how === "frozen") await proxy.cut();
+      await proxy.mend();
+      await waitUntil("the row", async () => (await eventOf(test.store, row.requestId)) !== undefined);
+      expect(await accountOf(test.store, payer)).toMatchObject({ held: 0n, balance: -costOf(PRICES, row.usage) });
+    });
+
+    it("lets known postpaid tenants go on and refuses all others, and has their rows afterwards", async () => {
+      const [known, unknown] = [await addPayer(store), await addPayer(store)];
+      const prepaid = await addPayer(store, { terms: "prepaid", balance: 10n * USD, floor: 0n });
+      await warm(known);
+      await warm(prepaid);
+      await proxy.cut();
+      for (const payer of [prepaid, unknown])
+        expect(await problem(ledger.reserve(requestOf(rowOf(payer))))).toMatchObject({
+          code: "store_unavailable",
+          row: { status: 503 },
+        });
+      const rows = Array.from({ length: 20 }, () => rowOf(known));
+      await Promise.all(rows.map(async (row) => (await ledger.reserve(requestOf(row))).settle(row)));
+      await proxy.mend();
+      await waitUntil("the rows", () => ledger.status.pending === 0);
+      expect(await accountOf(test.store, known)).toMatchObject({
+        held: 0n,
+        balance: -20n * costOf(PRICES, rows[0]!.usage),
+      });
+      expect(await accountOf(test.store, prepaid)).toMatchObject({ held: 0n, balance: 10n * USD });
+      // Prepaid tenants go on as soon as it is back.
+      await waitUntil("the end of the outage", () => !ledger.status.storeAway);
+      await warm(prepaid);
+    });
+
+    it("lets postpaid tenants go on only as far as their limits had room", async () => {
+      const payer = await addPayer(store, { terms: "postpaid", floor: -100_000_000n });
+      await warm(payer);
+      await proxy.cut();
+      const rows = Array.from({ length: 50 }, () =>
+        rowOf(payer, { usage: usage({ inputUncached: 1_000, output: 1_000 }) }),
+      );
+      const results = await Promise.allSettled(
+        rows.map(async (row) => (await ledger.reserve(requestOf(row))).settle(row)),
+      );
+      const admitted = results.filter(({ status }) => status === "fulfilled").length;
+      expect(admitted).toBeGreaterThan(2);
+      expect(admitted).toBeLessThan(7);
+      await proxy.mend();
+      await waitUntil("the rows", () => ledger.status.pending === 0);
+      const { balance } = await accountOf(test.store, payer);
+      expect(balance).toBe(BigInt(-admitted) * 18_000_000n);
+      expect(balance).toBeGreaterThanOrEqual(-100_000_000n);
+    });
+
+    it("finds in the journal what its process did not live to bring to the database", async () => {
+      const payer = await addPayer(store);
+      await warm(payer);
+      const before = await accountOf(store, payer);
+      await proxy.cut();
+      const [done, cut] = [rowOf(payer), rowOf(payer)];
+      await (await ledger.reserve(requestOf(done))).settle(done);
+      const counts = movingCounts();
+      await ledger.reserve(requestOf(cut, { counts }));
+      const bytes = ledger.status.journalBytes;
+      counts.set({ inputUncached: 300, output: 77 });
+      await waitUntil("a checkpoint in the journal", () => ledger.status.journalBytes > bytes);
+      // The gateway ends without the database: what it has is in its journal.
+      await ledger.close(0);
+      await proxy.mend();
+      ledger = await start();
+      expect(ledger.recovered).toEqual({ replayed: 2, recovered: 1 });
+      expect(await eventOf(store, done.requestId)).toMatchObject({ outcome: "ok", cost: costOf(PRICES, done.usage) });
+      const cost = costOf(PRICES, usage({ inputUncached: 300, output: 77 }));
+      expect(await eventOf(store, cut.requestId)).toMatchObject({
+        outcome: "recovered",
+        counted_by: "checkpoint",
+        output: 77,
+        cost,
+      });
+      expect(await accountOf(store, payer)).toMatchObject({
+        held: 0n,
+        balance: before.balance - cost - costOf(PRICES, done.usage),
+      });
+    });
+
+    it("leaves the journal of another database alone, and says so", async () => {
+      const payer = await addPayer(store);
+      await warm(payer);
+      await proxy.cut();
+      const row = rowOf(payer);
+      await (await ledger.reserve(requestOf(row))).settle(row);
+      await ledger.close(0);
+      await proxy.mend();
+      const other = await open();
+      const elsewhere = await openLedger(other.store, { dataDir, ...QUIET, onProblem: (what) => problems.push(what) });
+      expect(elsewhere.recovered).toEqual({ replayed: 0, recovered: 0 });
+      expect(problems.splice(0)).toEqual([expect.stringContaining("belongs to another database")]);
+      await elsewhere.close(1_000);
+      await other.dispose();
+      ledger = await start();
+      expect(ledger.recovered.replayed).toBe(1);
+      expect(await eventOf(store, row.requestId)).toMatchObject({ outcome: "ok" });
+    });
+
+    it("goes on where a reservation was made and its answer lost", async () => {
+      const payer = await addPayer(store);
+      await warm(payer);
+      proxy.freeze();
+      const row = rowOf(payer);
+      const reservation = await ledger.reserve(requestOf(row));
+      await proxy.cut();
+      await proxy.mend();
+      await reservation.settle(row);
+      await waitUntil("the row", async () => (await eventOf(test.store, row.requestId)) !== undefined);
+      await waitUntil("the hold to be free", async () => (await accountOf(test.store, payer)).held === 0n);
+    });
+  },
+);

@@ -1,0 +1,578 @@
+/** The statements that move money, on both stores: what is held, refused, charged, adjusted and swept, and what the database refuses by itself. */
+import { sql } from "kysely";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Store } from "../../src/db/open-store.ts";
+import { costOf, holdFor } from "../../src/ledger/money.ts";
+import { rebuildRollups } from "../../src/ledger/rollups.ts";
+import { type SettleItem, releaseItem, settleItem } from "../../src/ledger/settle-item.ts";
+import {
+  type CheckpointItem,
+  type ReserveItem,
+  type ReserveResult,
+  checkpointHolds,
+  reserveHolds,
+  settleItems,
+  sweepHolds,
+} from "../../src/ledger/statements.ts";
+import type { UsageRow } from "../../src/ledger/usage-row.ts";
+import {
+  PRICES,
+  type Payer,
+  USD,
+  accountOf,
+  addBudget,
+  addKey,
+  addPayer,
+  addPrice,
+  eventOf,
+  expectSound,
+  newRequestId,
+  periodsOf,
+  rowOf,
+  usage,
+} from "../support/money.ts";
+import { STORE_KINDS, type TestStore } from "../support/stores.ts";
+
+const LEASE = 60_000;
+const OWNER = { owner: "test", leaseMs: LEASE };
+
+function itemOf(payer: Payer, given: Partial<ReserveItem> = {}): ReserveItem {
+  return {
+    request_id: newRequestId(),
+    tenant_id: payer.tenantId,
+    key_id: payer.keyId,
+    model: "priced",
+    input: 1_000,
+    output: 1_000,
+    facts: {
+      requested_model: "claude",
+      wire: "test",
+      streamed: true,
+      session: "s-1",
+      agent: null,
+      started_at: new Date().toISOString(),
+    },
+    ...given,
+  };
+}
+
+function endOf(item: ReserveItem, result: ReserveResult, given: Partial<UsageRow> = {}, billed = true): SettleItem {
+  const row = rowOf(
+    { tenantId: item.tenant_id, keyId: item.key_id },
+    { requestId: item.request_id, model: item.model, ...given },
+  );
+  const { accountId, reservedAt } = result;
+  return settleItem(row, { accountId, priceId: result.price?.id ?? null, reservedAt }, { billed, cutBy: null });
+}
+
+function countOf(item: ReserveItem, checkpoint: number, output: number, ahead = 0): CheckpointItem {
+  return {
+    request_id: item.request_id,
+    checkpoint,
+    input_uncached: 900,
+    cache_read: 100,
+    cache_write: 0,
+    output,
+    reasoning: 0,
+    ahead,
+  };
+}
+
+const HOLD = holdFor(PRICES, 1_000, 1_000);
+
+describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ open }) => {
+  let test: TestStore;
+  let store: Store;
+  beforeAll(async () => {
+    test = await open();
+    store = test.store;
+    await addPrice(store, "priced", PRICES, new Date("2020-01-01T00:00:00Z"));
+  });
+  afterEach(() => expectSound(store));
+  afterAll(() => test.dispose());
+
+  const one = async (item: ReserveItem): Promise<ReserveResult> => (await reserveHolds(store, OWNER, [item]))[0]!;
+
+  describe("reserving", () => {
+    it("holds the estimate, and settling frees it and charges what was used", async () => {
+      const payer = await addPayer(store);
+      const item = itemOf(payer);
+      const result = await one(item);
+      expect(result).toMatchObject({ refused: null, terms: "postpaid", amount: HOLD, unspent: null, cap: undefined });
+      expect(result.price).toMatchObject(PRICES);
+      expect(await accountOf(store, payer)).toMatchObject({ balance: 0n, held: HOLD });
+      const used = usage({ inputUncached: 700, cacheRead: 200, cacheWrite: 100, output: 333, reasoning: 30 });
+      expect(await settleItems(store, [endOf(item, result, { usage: used })])).toEqual(
+        new Map([[item.request_id, "settled"]]),
+      );
+      const cost = costOf(PRICES, used);
+      expect(await accountOf(store, payer)).toMatchObject({ balance: -cost, held: 0n });
+      expect(await eventOf(store, item.request_id)).toMatchObject({
+        cost,
+        held: HOLD,
+        price_id: BigInt(result.price!.id),
+        reserved_at: result.reservedAt,
+        adjusted_at: null,
+        cut_by: null,
+      });
+      const entries = await store.db
+        .selectFrom("ledger_entry")
+        .selectAll()
+        .where("transaction_id", "=", item.request_id)
+        .execute();
+      expect(entries.map(({ amount }) => amount).sort()).toEqual([-cost, cost].sort());
+    });
+
+    it("costs nothing and refuses nothing without a price or without a tenant", async () => {
+      const payer = await addPayer(store, { terms: "prepaid", floor: 0n });
+      const nobody = { tenantId: `ten_${"f".repeat(24)}`, keyId: payer.keyId };
+      for (const item of [itemOf(payer, { model: "unpriced" }), itemOf(nobody)]) {
+        const result = await one(item);
+        expect(result).toMatchObject({ refused: null, accountId: null, price: null, amount: 0n });
+        await settleItems(store, [endOf(item, result)]);
+        expect(await eventOf(store, item.request_id)).toMatchObject({
+          cost: 0n,
+          account_id: null,
+          price_id: null,
+          output: 40,
+        });
+      }
+    });
+
+    it("refuses what the credit does not cover, and only that", async () => {
+      const payer = await addPayer(store, { terms: "prepaid", balance: HOLD * 2n + 5n, floor: 0n });
+      const items = [itemOf(payer), itemOf(payer), itemOf(payer), itemOf(payer, { input: 0, output: 0 })];
+      const results = await reserveHolds(store, OWNER, items);
+      expect(results.map(({ refused }) => refused)).toEqual([null, null, "account", null]);
+      expect(results[0]).toMatchObject({ terms: "prepaid", unspent: 5n });
+      await settleItems(
+        store,
+        items.map((item) => releaseItem(item.request_id, results[0]!.accountId)),
+      );
+      expect(await accountOf(store, payer)).toMatchObject({ balance: HOLD * 2n + 5n, held: 0n });
+    });
+
+    it("lets a small request have what a large one before it could not", async () => {
+      const payer = await addPayer(store, { terms: "postpaid", floor: -HOLD });
+      const results = await reserveHolds(store, OWNER, [
+        itemOf(payer, { output: 100_000 }),
+        itemOf(payer),
+        itemOf(payer, { output: 1 }),
+      ]);
+      expect(results.map(({ refused }) => refused)).toEqual(["account", null, "account"]);
+    });
+
+    it("counts budgets of tenant and key for the day, the week and the month, and names the one that refused", async () => {
+      const payer = await addPayer(store);
+      const other = { ...payer, keyId: payer.keyId.replace("key_", "key_0") };
+      await addKey(store, other);
+      const month = await addBudget(store, { tenantId: payer.tenantId }, "month", HOLD * 4n);
+      const week = await addBudget(store, payer, "week", HOLD * 3n);
+      const day = await addBudget(store, payer, "day", HOLD * 2n);
+      const items = [payer, payer, payer, other, other, other].map((who) => itemOf(who));
+      const results = await reserveHolds(store, OWNER, items);
+      expect(results.map(({ refused, cap }) => [refused, refused && cap?.scope, refused && cap?.period])).toEqual([
+        [null, null, null],
+        [null, null, null],
+        ["budget", "key", "day"],
+        [null, null, null],
+        [null, null, null],
+        ["budget", "tenant", "month"],
+      ]);
+      expect(results[2]!.cap).toMatchObject({ limit: HOLD * 2n, spent: 0n });
+      expect(results[2]!.cap!.resetsAt.getTime() % 86_400_000).toBe(0);
+      expect(await periodsOf(store, month)).toMatchObject([{ held: HOLD * 4n, spent: 0n }]);
+      await settleItems(store, [endOf(items[0]!, results[0]!, { usage: usage({ output: 200 }) })]);
+      const cost = 200n * 15_000n;
+      for (const [budget, held] of [
+        [month, 3n],
+        [week, 1n],
+        [day, 1n],
+      ] as const)
+        expect(await periodsOf(store, budget)).toMatchObject([{ held: HOLD * held, spent: cost }]);
+    });
+
+    it("tells how far budgets are spent", async () => {
+      const payer = await addPayer(store);
+      await addBudget(store, payer, "day", 10n * USD);
+      await addBudget(store, { tenantId: payer.tenantId }, "month", 4n * USD);
+      const first = itemOf(payer);
+      const begun = await one(first);
+      expect(begun.cap).toMatchObject({ spent: 0n });
+      await settleItems(store, [endOf(first, begun, { usage: usage({ output: 200_000 }) })]);
+      const next = await one(itemOf(payer));
+      expect(next.cap).toMatchObject({ scope: "tenant", period: "month", limit: 4n * USD, spent: 3n * USD });
+      expect(next.unspent).toBe(USD - HOLD);
+    });
+
+    it("holds once for a request that is sent twice", async () => {
+      const payer = await addPayer(store);
+      const item = itemOf(payer);
+      await one(item);
+      await one(item);
+      expect(await accountOf(store, payer)).toMatchObject({ held: HOLD });
+    });
+
+    it("does many tenants at once, each by its own limits", async () => {
+      const rich = await addPayer(store);
+      const poor = await addPayer(store, { terms: "postpaid", floor: -HOLD });
+      const items = Array.from({ length: 40 }, (_, index) => itemOf(index % 2 === 0 ? rich : poor));
+      const results = await reserveHolds(store, OWNER, items);
+      expect(results.filter(({ refused }) => refused === null)).toHaveLength(21);
+      expect(results[1]!.refused).toBeNull();
+      await settleItems(
+        store,
+        items.flatMap((item, index) => (results[index]!.refused ? [] : [endOf(item, results[index]!)])),
+      );
+      expect(await accountOf(store, poor)).toMatchObject({ held: 0n });
+    });
+  });
+
+  describe("checkpoints", () => {
+    it("note counts, and enlarge a hold that no longer covers them", async () => {
+      const payer = await addPayer(store);
+      const item = itemOf(payer);
+      await one(item);
+      expect(await checkpointHolds(store, LEASE, [countOf(item, 1, 500)])).toEqual(
+        new Map([[item.request_id, { amount: HOLD, refused: null }]]),
+      );
+      const grown = costOf(PRICES, usage({ inputUncached: 900, cacheRead: 100, output: 2_600 }));
+      expect(await checkpointHolds(store, LEASE, [countOf(item, 2, 2_000, 600)])).toEqual(
+        new Map([[item.request_id, { amount: grown, refused: null }]]),
+      );
+      expect(await accountOf(store, payer)).toMatchObject({ held: grown });
+      // One that comes late, or twice, changes nothing.
+      expect(await checkpointHolds(store, LEASE, [countOf(item, 2, 1, 9_000), countOf(itemOf(payer), 1, 1)])).toEqual(
+        new Map(),
+      );
+      const [hold] = await store.db
+        .selectFrom("hold")
+        .select(["amount", sql<number>`output`.as("output")])
+        .where("request_id", "=", item.request_id)
+        .execute();
+      expect(hold).toEqual({ amount: grown, output: 2_000 });
+    });
+
+    it("refuse a larger hold that does not fit, by its name, and keep the old one", async () => {
+      const payer = await addPayer(store, { terms: "postpaid", floor: -HOLD * 3n });
+      await addBudget(store, { tenantId: payer.tenantId }, "week", HOLD * 2n);
+      const [tight, free] = [itemOf(payer), itemOf(payer)];
+      await reserveHolds(store, OWNER, [tight, free]);
+      const results = await checkpointHolds(store, LEASE, [countOf(tight, 1, 1_000, 500), countOf(free, 1, 10)]);
+      expect(results.get(tight.request_id)).toEqual({ amount: HOLD, refused: "tenant week budget" });
+      expect(results.get(free.request_id)).toEqual({ amount: HOLD, refused: null });
+      await store.db
+        .updateTable("budget")
+        .set({ amount: 100n * USD })
+        .where("tenant_id", "=", payer.tenantId)
+        .execute();
+      const again = await checkpointHolds(store, LEASE, [countOf(tight, 2, 1_000, 5_000)]);
+      expect(again.get(tight.request_id)).toEqual({ amount: HOLD, refused: "account" });
+    });
+
+    it("renew the lease that a sweep goes by", async () => {
+      const payer = await addPayer(store);
+      const [kept, left] = [itemOf(payer), itemOf(payer)];
+      await reserveHolds(store, { owner: "test", leaseMs: 1 }, [kept, left]);
+      await checkpointHolds(store, LEASE, [countOf(kept, 1, 10)]);
+      await sweepHolds(store, []);
+      expect(await eventOf(store, kept.request_id)).toBeUndefined();
+      expect(await eventOf(store, left.request_id)).toMatchObject({ outcome: "recovered", cost: 0n });
+    });
+  });
+
+  describe("settling", () => {
+    it("twice, or a thousand times, charges once", async () => {
+      const payer = await addPayer(store);
+      const item = itemOf(payer);
+      const result = await one(item);
+      const end = endOf(item, result);
+      await Promise.all(Array.from({ length: 10 }, () => settleItems(store, [end, end])));
+      const cost = costOf(PRICES, rowOf(payer).usage);
+      expect(await accountOf(store, payer)).toMatchObject({ balance: -cost, held: 0n });
+      // Another count of the same request is not another truth.
+      expect(await settleItems(store, [endOf(item, result, { usage: usage({ output: 9_999 }) })])).toEqual(new Map());
+      expect(await accountOf(store, payer)).toMatchObject({ balance: -cost });
+    });
+
+    it("works without a hold, in the period of its reservation", async () => {
+      const payer = await addPayer(store);
+      const budget = await addBudget(store, { tenantId: payer.tenantId }, "day", 10n * USD);
+      const item = itemOf(payer);
+      const begun = await one(itemOf(payer));
+      const end = endOf(item, begun, { usage: usage({ output: 1_000 }) });
+      await settleItems(store, [end]);
+      expect(await eventOf(store, item.request_id)).toMatchObject({ held: null, cost: 15_000_000n });
+      expect(await periodsOf(store, budget)).toMatchObject([{ spent: 15_000_000n, held: HOLD }]);
+    });
+
+    it("voids before the first byte: nothing is charged, whatever was counted", async () => {
+      const payer = await addPayer(store, { terms: "prepaid", balance: USD, floor: 0n });
+      const [failed, gone] = [itemOf(payer), itemOf(payer)];
+      const [result] = await reserveHolds(store, OWNER, [failed, gone]);
+      await settleItems(store, [
+        endOf(failed, result!, { outcome: "error", errorCode: "engine_unreachable" }, false),
+        releaseItem(gone.request_id, result!.accountId),
+      ]);
+      expect(await eventOf(store, failed.request_id)).toMatchObject({ cost: 0n, outcome: "error", output: 40 });
+      expect(await eventOf(store, gone.request_id)).toBeUndefined();
+      expect(await accountOf(store, payer)).toMatchObject({ balance: USD, held: 0n });
+    });
+
+    it("takes a row that the database refuses as a fault of that row", async () => {
+      const payer = await addPayer(store);
+      const item = itemOf(payer);
+      const end = { ...endOf(item, await one(item)), reasoning: 41 };
+      await expect(settleItems(store, [end])).rejects.toMatchObject({ code: "23514" });
+      expect(await accountOf(store, payer)).toMatchObject({ held: HOLD, balance: 0n });
+      await settleItems(store, [releaseItem(item.request_id, null)]);
+    });
+  });
+
+  describe("sweeping", () => {
+    it("settles at the last checkpoint, and a later truth is an adjustment", async () => {
+      const payer = await addPayer(store);
+      const budget = await addBudget(store, payer, "month", 10n * USD);
+      const item = itemOf(payer);
+      const result = (await reserveHolds(store, { owner: "dead", leaseMs: LEASE }, [item]))[0]!;
+      await checkpointHolds(store, LEASE, [countOf(item, 1, 400)]);
+      await sweepHolds(store, []);
+      expect(await eventOf(store, item.request_id)).toBeUndefined();
+      expect(await sweepHolds(store, ["dead"])).toBe(1);
+      const recovered = costOf(PRICES, usage({ inputUncached: 900, cacheRead: 100, output: 400 }));
+      expect(await eventOf(store, item.request_id)).toMatchObject({
+        outcome: "recovered",
+        counted_by: "checkpoint",
+        cost: recovered,
+        output: 400,
+        session: "s-1",
+        wire: "test",
+        requested_model: "claude",
+        streamed: true,
+      });
+      expect(await accountOf(store, payer)).toMatchObject({ balance: -recovered, held: 0n });
+      await expectSound(store);
+
+      const used = usage({ inputUncached: 900, cacheRead: 100, output: 450, reasoning: 7 });
+      expect(await settleItems(store, [endOf(item, result, { usage: used })])).toEqual(
+        new Map([[item.request_id, "adjusted"]]),
+      );
+      const cost = costOf(PRICES, used);
+      expect(await eventOf(store, item.request_id)).toMatchObject({
+        outcome: "ok",
+        counted_by: "engine",
+        cost,
+        output: 450,
+        reasoning: 7,
+      });
+      expect((await eventOf(store, item.request_id))!.adjusted_at).toBeInstanceOf(Date);
+      expect(await accountOf(store, payer)).toMatchObject({ balance: -cost, held: 0n });
+      expect(await periodsOf(store, budget)).toMatchObject([{ spent: cost, held: 0n }]);
+      const outbox = await store.db
+        .selectFrom("export_outbox")
+        .select(["kind", "cost"])
+        .where("request_id", "=", item.request_id)
+        .orderBy("id")
+        .execute();
+      expect(outbox).toEqual([
+        { kind: "usage", cost: recovered },
+        { kind: "adjustment", cost: cost - recovered },
+      ]);
+      // Once: what is true is not adjusted again, neither by the same nor by another count.
+      expect(await settleItems(store, [endOf(item, result, { usage: usage({ output: 1 }) })])).toEqual(new Map());
+    });
+
+    it("gives back what was recovered of a request that turns out to cost nothing", async () => {
+      const payer = await addPayer(store);
+      const item = itemOf(payer);
+      const result = (await reserveHolds(store, { owner: "dead", leaseMs: LEASE }, [item]))[0]!;
+      await checkpointHolds(store, LEASE, [countOf(item, 1, 400)]);
+      await sweepHolds(store, ["dead"]);
+      expect((await accountOf(store, payer)).balance).toBeLessThan(0n);
+      await settleItems(store, [endOf(item, result, { outcome: "error" }, false)]);
+      expect(await accountOf(store, payer)).toMatchObject({ balance: 0n, held: 0n });
+    });
+
+    it("sweeps more than one batch, from two sides at once, each hold once", async () => {
+      const payer = await addPayer(store);
+      const items = Array.from({ length: 1_200 }, () => itemOf(payer));
+      for (let at = 0; at < items.length; at += 200)
+        await reserveHolds(store, { owner: "dead", leaseMs: LEASE }, items.slice(at, at + 200));
+      const swept = await Promise.all([sweepHolds(store, ["dead"]), sweepHolds(store, ["dead"])]);
+      expect(swept[0] + swept[1]).toBe(1_200);
+      expect(await accountOf(store, payer)).toMatchObject({ balance: 0n, held: 0n });
+    });
+  });
+
+  describe("time", () => {
+    /** Moves a hold into the past, as if it had been reserved then; budgets must not exist yet. */
+    const reservedAt = async (item: ReserveItem, at: Date): Promise<void> => {
+      await store.db.updateTable("hold").set({ reserved_at: at }).where("request_id", "=", item.request_id).execute();
+    };
+    const budgetFromTheStart = async (
+      payer: Payer,
+      period: "day" | "week" | "month",
+      since: string,
+    ): Promise<bigint> => {
+      const { rows } = await sql<{ id: bigint }>`
+        WITH b AS (INSERT INTO budget (tenant_id, period, amount, since) VALUES (${payer.tenantId}, ${period}, ${10n * USD}, ${since}) RETURNING id),
+        p AS (INSERT INTO budget_period (budget_id, start, held)
+          SELECT b.id, period_start(${period}, utc_day(h.reserved_at)), sum(h.amount) FROM b, hold h WHERE h.tenant_id = ${payer.tenantId} GROUP BY 1, 2)
+        SELECT id FROM b`.execute(store.db);
+      return rows[0]!.id;
+    };
+
+    it.each([
+      ["day", "2026-02-28T23:59:59.999Z", "2026-02-28"],
+      ["week", "2026-11-22T23:59:59.999Z", "2026-11-16"],
+      ["week", "2026-01-01T00:00:00.000Z", "2025-12-29"],
+      ["month", "2024-02-29T23:59:59.999Z", "2024-02-01"],
+    ] as const)("charges the %s of the reservation at %s, whenever it ends", async (period, at, start) => {
+      const payer = await addPayer(store);
+      const item = itemOf(payer);
+      const result = await one(item);
+      await reservedAt(item, new Date(at));
+      const budget = await budgetFromTheStart(payer, period, "2020-01-06");
+      await settleItems(store, [
+        endOf(item, { ...result, reservedAt: new Date(at) }, { usage: usage({ output: 1_000 }) }),
+      ]);
+      expect(await periodsOf(store, budget)).toEqual([{ start, spent: 15_000_000n, held: 0n }]);
+    });
+
+    it("begins weeks on Monday, and ends periods at midnight UTC whatever the session's time zone", async () => {
+      await store.db.transaction().execute(async (trx) => {
+        await sql`SET LOCAL TIME ZONE 'America/New_York'`.execute(trx);
+        const { rows } = await sql<{ week: string; end: Date; dst: Date; month: Date }>`
+          SELECT period_start('week', utc_day('2026-11-22T23:59:59.999Z'))::text AS week, period_end('week', '2026-11-16') AS end,
+            period_end('day', '2026-03-08') AS dst, period_end('month', '2026-03-01') AS month`.execute(trx);
+        expect(rows[0]).toEqual({
+          week: "2026-11-16",
+          end: new Date("2026-11-23T00:00:00Z"),
+          dst: new Date("2026-03-09T00:00:00Z"),
+          month: new Date("2026-04-01T00:00:00Z"),
+        });
+      });
+    });
+
+    it("keeps the price of the reservation when the price changes during the answer", async () => {
+      const payer = await addPayer(store);
+      await addPrice(store, "changing");
+      const item = itemOf(payer, { model: "changing" });
+      const before = await one(item);
+      const dearer = { ...PRICES, output: PRICES.output * 2n };
+      await addPrice(store, "changing", dearer);
+      const later = itemOf(payer, { model: "changing" });
+      const after = await one(later);
+      expect([before.price!.output, after.price!.output]).toEqual([PRICES.output, dearer.output]);
+      // The larger hold and the recovered cost go by the old price, too.
+      const counted = await checkpointHolds(store, LEASE, [countOf(item, 1, 3_000)]);
+      const used = usage({ inputUncached: 900, cacheRead: 100, output: 3_000 });
+      expect(counted.get(item.request_id)!.amount).toBe(costOf(PRICES, used));
+      await settleItems(store, [endOf(item, before, { usage: used }), endOf(later, after, { usage: used })]);
+      expect((await eventOf(store, item.request_id))!.cost).toBe(costOf(PRICES, used));
+      expect((await eventOf(store, later.request_id))!.cost).toBe(costOf(dearer, used));
+    });
+
+    it("does not yet ask a price that is to come", async () => {
+      const payer = await addPayer(store);
+      await addPrice(store, "future", PRICES, new Date(Date.now() + 3_600_000));
+      expect(await one(itemOf(payer, { model: "future" }))).toMatchObject({ price: null, amount: 0n });
+    });
+
+    it("goes by the database's clock when a gateway's is off by five minutes", async () => {
+      const payer = await addPayer(store);
+      const before = Date.now();
+      for (const skew of [-300_000, 300_000]) {
+        const startedAt = new Date(Date.now() + skew);
+        const item = itemOf(payer);
+        const result = await one(item);
+        await settleItems(store, [endOf(item, result, { startedAt })]);
+        const event = (await eventOf(store, item.request_id))!;
+        expect(event.started_at).toEqual(startedAt);
+        expect(Math.abs(event.reserved_at.getTime() - before)).toBeLessThan(60_000);
+      }
+    });
+  });
+
+  describe("the database itself", () => {
+    const settled = async (payer: Payer, outcome: "ok" | "recovered" = "ok"): Promise<string> => {
+      const item = itemOf(payer);
+      await settleItems(store, [endOf(item, await one(item), { outcome })]);
+      return item.request_id;
+    };
+
+    it.each([
+      "UPDATE ledger_entry SET amount = amount + 1",
+      "DELETE FROM ledger_entry",
+      "TRUNCATE ledger_entry",
+      "UPDATE usage_event SET cost = 0",
+      "DELETE FROM usage_event",
+      "TRUNCATE usage_event",
+      "UPDATE price_version SET output = 0",
+      "DELETE FROM price_version",
+      "TRUNCATE price_version",
+    ])("refuses %s", async (statement) => {
+      await settled(await addPayer(store));
+      await expect(sql.raw(statement).execute(store.db)).rejects.toMatchObject({ code: "23001" });
+    });
+
+    it("refuses entries that do not sum to zero, each statement for itself", async () => {
+      const { id } = await accountOf(store, await addPayer(store));
+      const insert = (values: string) =>
+        sql
+          .raw(`INSERT INTO ledger_entry (transaction_id, account_id, kind, amount) VALUES ${values}`)
+          .execute(store.db);
+      await expect(insert(`('x', ${id}, 'credit', 5)`)).rejects.toMatchObject({ code: "23514" });
+      await expect(insert(`('x', ${id}, 'credit', 5), ('y', 2, 'credit', -5)`)).rejects.toMatchObject({
+        code: "23514",
+      });
+      await expect(insert(`('x', ${id}, 'credit', 0), ('x', 2, 'credit', 0)`)).rejects.toMatchObject({ code: "23514" });
+      // By transaction, account and kind there is one entry.
+      await expect(insert(`('x', ${id}, 'credit', 5), ('x', ${id}, 'credit', -5)`)).rejects.toMatchObject({
+        code: "23505",
+      });
+    });
+
+    it("rewrites what was recovered once, and nothing of who and when", async () => {
+      const id = await settled(await addPayer(store), "recovered");
+      const change = (what: string) =>
+        sql.raw(`UPDATE usage_event SET ${what} WHERE request_id = '${id}'`).execute(store.db);
+      for (const what of [
+        "output = 1",
+        "adjusted_at = now(), tenant_id = 'x'",
+        "adjusted_at = now(), price_id = NULL, cost = 0",
+        "adjusted_at = now(), reserved_at = now()",
+      ])
+        await expect(change(what)).rejects.toMatchObject({ code: "23001" });
+    });
+  });
+
+  describe("roll-ups", () => {
+    it("are rebuilt from the usage rows, whatever has become of them", async () => {
+      const payer = await addPayer(store);
+      for (let n = 0; n < 3; n++) {
+        const item = itemOf(payer, { model: n === 0 ? "priced" : "unpriced" });
+        await settleItems(store, [endOf(item, await one(item), { model: item.model })]);
+      }
+      expect(await rebuildRollups(store)).toMatchObject({ corrected: 0 });
+      await sql`UPDATE usage_hour SET cost = cost + 1 WHERE tenant_id = ${payer.tenantId} AND model = 'priced'`.execute(
+        store.db,
+      );
+      await sql`DELETE FROM usage_hour WHERE tenant_id = ${payer.tenantId} AND model = 'unpriced'`.execute(store.db);
+      await sql`INSERT INTO usage_hour SELECT hour - interval '5 hours', tenant_id, key_id, 'never', 1, 0, 0, 0, 0, 0, 0, 0
+        FROM usage_hour WHERE tenant_id = ${payer.tenantId}`.execute(store.db);
+      await expect(expectSound(store)).rejects.toThrow("roll-ups");
+      expect(await rebuildRollups(store)).toMatchObject({ corrected: 3 });
+      const days = await store.db
+        .selectFrom("usage_day")
+        .select(["model", "requests", "output"])
+        .where("tenant_id", "=", payer.tenantId)
+        .orderBy("model")
+        .execute();
+      expect(days).toEqual([
+        { model: "priced", requests: 1n, output: 40n },
+        { model: "unpriced", requests: 2n, output: 80n },
+      ]);
+    });
+  });
+});
