@@ -82,7 +82,7 @@ describe("a real vLLM with SmolLM2-135M", () => {
         expect(row).toMatchObject({ outcome: "ok", counted_by: "engine", session: first.session_id });
       }
       // The cache works by blocks of 128 tokens, of which the first turn filled one.
-      expect(rows[0]!.cache_read).toEqual(vllm.fresh ? 0 : expect.any(Number));
+      expect(rows[0]!.cache_read).toBeLessThanOrEqual(vllm.fresh ? 0 : Infinity);
       expect(rows[1]!.cache_read).toBeGreaterThanOrEqual(128);
       expect(second.usage.cache_read_input_tokens).toBe(rows[1]!.cache_read);
     });
