@@ -82,8 +82,14 @@ export async function startClientStand(options: StandOptions = {}): Promise<Clie
       async goDown() {
         await simulator.die("process");
         const before = timesUnreachable(evener);
-        const noticed = waitUntil("an engine_unreachable", () => timesUnreachable(evener) > before, 60_000);
-        return { back: noticed.finally(() => simulator.revive()) };
+        const comeBack = async (): Promise<void> => {
+          try {
+            await waitUntil("an engine_unreachable", () => timesUnreachable(evener) > before, 60_000);
+          } finally {
+            await simulator.revive();
+          }
+        };
+        return { back: comeBack() };
       },
       mark: () => startMark(simulator, pool),
       stop,
