@@ -30,9 +30,6 @@ const ALL = readdirSync(FOLDER).flatMap((client) =>
   })),
 );
 
-/** OpenAI's Responses API, which Codex speaks and this version does not serve. */
-const isResponses = ({ capture }: (typeof ALL)[number]): boolean => capture.path.startsWith("/v1/responses");
-
 let simulator: Simulator;
 let evener: RunningEvener;
 
@@ -48,37 +45,29 @@ afterAll(async () => {
   await simulator?.close();
 });
 
-it.each(["claude-code-2.1.197", "opencode-1.18.33", "aider-0.86.2", "anthropic-sdk-1.12.0", "openai-sdk-6.49.0"])(
-  "has requests of %s",
-  (client) => {
-    expect(ALL.filter((entry) => entry.client === client).length).toBeGreaterThan(0);
-  },
-);
-
-describe.each([...new Set(ALL.map((entry) => entry.client))])("%s", (client) => {
-  it.each(ALL.filter((entry) => entry.client === client && !isResponses(entry)))(
-    "$name is accepted",
-    async ({ capture }) => {
-      const answer = await send(evener.url + capture.path, {
-        method: capture.method,
-        headers: {
-          ...capture.headers,
-          [capture.credential]: capture.credential === "authorization" ? `Bearer ${evener.key}` : evener.key,
-        },
-        ...(capture.body !== null && { body: capture.body }),
-      });
-      expect({ status: answer.status, text: answer.text }).toMatchObject({ status: 200 });
-      for (const pattern of ownForm(capture)) expect(answer.text).toMatch(pattern);
-    },
-  );
+it.each([
+  "claude-code-2.1.197",
+  "opencode-1.18.33",
+  "aider-0.86.2",
+  "anthropic-sdk-1.12.0",
+  "openai-sdk-6.49.0",
+  "codex-0.169.0",
+])("has requests of %s", (client) => {
+  expect(ALL.filter((entry) => entry.client === client).length).toBeGreaterThan(0);
 });
 
-it.each(ALL.filter(isResponses))("$client $name, of the Responses API, is refused plainly", async ({ capture }) => {
-  const headers = { ...capture.headers, authorization: `Bearer ${evener.key}` };
-  const { status, text } = await send(evener.url + capture.path, { headers, body: capture.body ?? {} });
-  expect(status).toBe(404);
-  expect(JSON.parse(text)).toMatchObject({
-    error: { code: "not_found", message: expect.stringContaining("/v1/responses") },
+describe.each([...new Set(ALL.map((entry) => entry.client))])("%s", (client) => {
+  it.each(ALL.filter((entry) => entry.client === client))("$name is accepted", async ({ capture }) => {
+    const answer = await send(evener.url + capture.path, {
+      method: capture.method,
+      headers: {
+        ...capture.headers,
+        [capture.credential]: capture.credential === "authorization" ? `Bearer ${evener.key}` : evener.key,
+      },
+      ...(capture.body !== null && { body: capture.body }),
+    });
+    expect({ status: answer.status, text: answer.text }).toMatchObject({ status: 200 });
+    for (const pattern of ownForm(capture)) expect(answer.text).toMatch(pattern);
   });
 });
 
@@ -88,6 +77,11 @@ function ownForm({ path, headers, body }: Capture): RegExp[] {
     return "anthropic-version" in headers ? [/^\{"data":\[\{"type":"model"/] : [/^\{"object":"list","data":\[/];
   }
   if (path.includes("count_tokens")) return [/^\{"input_tokens":[1-9]\d*\}$/];
+  if (path.startsWith("/v1/responses")) {
+    return body?.stream === true
+      ? [/^event: response\.created\ndata: \{/, /event: response\.completed\ndata: \{.*\}\n\n$/]
+      : [/^\{.*\}$/s, /"object":"response"/, /"status":"completed"/];
+  }
   const anthropic = path.startsWith("/v1/messages");
   if (body?.stream !== true) {
     return anthropic

@@ -48,12 +48,19 @@ async function rowOf(headers: Record<string, string>): Promise<UsageRow> {
 /** The log's line on a request: it has what the usage row has. */
 function logged(headers: Record<string, string>): unknown {
   const id = headers["request-id"] ?? headers["x-request-id"] ?? "";
-  const line = evener.log().split("\n").findLast((each) => each.includes(`"request_id":"${id}"`));
+  const line = evener
+    .log()
+    .split("\n")
+    .findLast((each) => each.includes(`"request_id":"${id}"`));
   return JSON.parse(line ?? "null");
 }
 
 const CASES = Object.entries(PRELUDES).flatMap(([where, prelude]) =>
-  BREAKS.map((broken): [string, (typeof BREAKS)[number], readonly string[]] => [`${broken.what}, ${where}`, broken, prelude]),
+  BREAKS.map((broken): [string, (typeof BREAKS)[number], readonly string[]] => [
+    `${broken.what}, ${where}`,
+    broken,
+    prelude,
+  ]),
 );
 
 describe("Failure: an engine breaks off", () => {
@@ -80,9 +87,21 @@ describe("Failure: an engine breaks off", () => {
     it("the usage row says that the engine died, with what it had generated", async () => {
       engine.next({ steps: [...PRELUDES["mid-text"]!, "reset"] });
       const { headers } = await stream(evener, wire);
-      expect(await rowOf(headers)).toMatchObject({ outcome: "engine_died", input_uncached: 40, output: 3, counted_by: "gateway" });
+      expect(await rowOf(headers)).toMatchObject({
+        outcome: "engine_died",
+        input_uncached: 40,
+        output: 3,
+        counted_by: "gateway",
+      });
       engine.next({
-        steps: [role, delta({ content: "one" }).replace('"choices"', '"usage":{"prompt_tokens":31,"completion_tokens":17},"choices"'), "reset"],
+        steps: [
+          role,
+          delta({ content: "one" }).replace(
+            '"choices"',
+            '"usage":{"prompt_tokens":31,"completion_tokens":17},"choices"',
+          ),
+          "reset",
+        ],
       });
       const counted = await stream(evener, wire);
       expect(await rowOf(counted.headers)).toMatchObject({
@@ -180,7 +199,12 @@ describe("Failure: an engine miscounts", () => {
       engine.next({ steps: [role, say("1"), say("2"), say("3"), finish(), DONE] });
       const { verdict, headers } = await stream(evener, wire);
       expect(verdict).toMatchObject({ problems: [], end: "finish", promptAtEnd: 40, output: 3 });
-      expect(await rowOf(headers)).toMatchObject({ input_uncached: 40, output: 3, counted_by: "gateway", outcome: "ok" });
+      expect(await rowOf(headers)).toMatchObject({
+        input_uncached: 40,
+        output: 3,
+        counted_by: "gateway",
+        outcome: "ok",
+      });
     });
 
     it("usage at the end only, twice, and lower the second time: the largest counts", async () => {
@@ -191,13 +215,23 @@ describe("Failure: an engine miscounts", () => {
     });
 
     it("usage of the prompt only: the answer is counted here", async () => {
-      engine.next({ steps: [role, say("1"), say("2"), finish(), frame({ choices: [], usage: { prompt_tokens: 55 } }), DONE] });
+      engine.next({
+        steps: [role, say("1"), say("2"), finish(), frame({ choices: [], usage: { prompt_tokens: 55 } }), DONE],
+      });
       const { verdict } = await stream(evener, wire);
       expect(verdict).toMatchObject({ problems: [], promptAtEnd: 55, output: 2 });
     });
 
     it("nonsense for usage is no usage", async () => {
-      engine.next({ steps: [role, say("one"), finish(), frame({ choices: [], usage: { prompt_tokens: "many", completion_tokens: -4 } }), DONE] });
+      engine.next({
+        steps: [
+          role,
+          say("one"),
+          finish(),
+          frame({ choices: [], usage: { prompt_tokens: "many", completion_tokens: -4 } }),
+          DONE,
+        ],
+      });
       expect((await stream(evener, wire)).verdict).toMatchObject({ problems: [], promptAtEnd: 40, output: 1 });
     });
   });

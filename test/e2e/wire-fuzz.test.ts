@@ -30,7 +30,10 @@ function decode(reads: readonly Buffer[]): { events: StreamEvent[]; usage: Usage
   return { events: [...events, ...decoder.end()], usage };
 }
 
-function encode(wire: WireName, { events, usage }: ReturnType<typeof decode>): {
+function encode(
+  wire: WireName,
+  { events, usage }: ReturnType<typeof decode>,
+): {
   bytes: string;
   streamed: Verdict;
   whole: string;

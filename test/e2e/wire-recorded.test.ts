@@ -8,7 +8,14 @@ import type { RunningEvener } from "../support/evener.ts";
 import { type Expected, EXPECTED, type RecordedCase, UNSENT } from "../support/wire-recorded.ts";
 import { DONE, role, say, streamOf } from "../support/wire-chunks.ts";
 import { type WireAnswer, type WireEngine, startWireEngine } from "../support/wire-engine.ts";
-import { JUDGES, type Received, type WireName, readWhole, request as send, startWithConfig } from "../support/wire-gateway.ts";
+import {
+  JUDGES,
+  type Received,
+  type WireName,
+  readWhole,
+  request as send,
+  startWithConfig,
+} from "../support/wire-gateway.ts";
 import type { Verdict } from "../support/wire-verdict.ts";
 
 const FIXTURES = new URL("../fixtures/vllm-0.32.0/", import.meta.url);
@@ -91,16 +98,21 @@ function playback(
   const instead = expected.answeredAs === undefined ? recorded : cases[expected.answeredAs];
   if (instead === undefined) throw new Error(`${name} is answered as a case that is not there`);
   const { status, type, answer } = instead;
-  if (status !== 200) return { answers: [{ status, headers: { "content-type": type }, steps: [answer] }], said: undefined };
+  if (status !== 200)
+    return { answers: [{ status, headers: { "content-type": type }, steps: [answer] }], said: undefined };
   const stream = type === "text/event-stream";
   if (wireOf(expected.answeredAs ?? name) === "openai") {
-    const chat: WireAnswer = { steps: stream ? [answer] : streamOf(JSON.parse(answer) as Parameters<typeof streamOf>[0]) };
+    const chat: WireAnswer = {
+      steps: stream ? [answer] : streamOf(JSON.parse(answer) as Parameters<typeof streamOf>[0]),
+    };
     const said = stream ? JUDGES.openai(answer) : readWhole("openai", answer);
     // Asked again where it was empty, it answers the same.
     return { answers: [chat, chat], said: { ...said, reason: said.reason ?? "", ...usageOf(answer) } };
   }
   const verdict = stream ? JUDGES.anthropic(answer) : readWhole("anthropic", answer);
-  const finish = { end_turn: "stop", max_tokens: "length", tool_use: "tool_calls", stop_sequence: "stop" }[verdict.reason ?? ""];
+  const finish = { end_turn: "stop", max_tokens: "length", tool_use: "tool_calls", stop_sequence: "stop" }[
+    verdict.reason ?? ""
+  ];
   const chat = streamOf({
     choices: [
       {
@@ -130,14 +142,25 @@ function usageOf(answer: string): { prompt?: number; output?: number } {
   return prompt === undefined || output === undefined ? {} : { prompt: Number(prompt), output: Number(output) };
 }
 
-function check(answer: Received, wire: WireName, recorded: RecordedCase, expected: Expected, said: Said | undefined): void {
+function check(
+  answer: Received,
+  wire: WireName,
+  recorded: RecordedCase,
+  expected: Expected,
+  said: Said | undefined,
+): void {
   const status = expected.status ?? 200;
   expect({ status: answer.status, text: answer.text }).toMatchObject({ status });
-  if (!recorded.path.startsWith("/v1/models")) expect(answer.headers[wire === "anthropic" ? "request-id" : "x-request-id"]).toMatch(/^req_/);
+  if (!recorded.path.startsWith("/v1/models"))
+    expect(answer.headers[wire === "anthropic" ? "request-id" : "x-request-id"]).toMatch(/^req_/);
   for (const [name, value] of Object.entries(expected.headers ?? {})) expect(answer.headers[name]).toMatch(value);
   if (status !== 200) {
-    const { error, ...envelope } = JSON.parse(answer.text) as { error: { type: string; message: string }; type?: string };
-    if (wire === "anthropic") expect(envelope).toMatchObject({ type: "error", request_id: expect.stringMatching(/^req_/) });
+    const { error, ...envelope } = JSON.parse(answer.text) as {
+      error: { type: string; message: string };
+      type?: string;
+    };
+    if (wire === "anthropic")
+      expect(envelope).toMatchObject({ type: "error", request_id: expect.stringMatching(/^req_/) });
     expect(error.type).toBe(expected.type);
     expect(error.message).toMatch(expected.message ?? /./);
     return;
@@ -162,7 +185,11 @@ function check(answer: Received, wire: WireName, recorded: RecordedCase, expecte
 /** The gateway's words when the model said nothing that a client could show. */
 const NOTHING_SAID = expect.stringContaining("no text and no tool call") as unknown as string;
 
-function compare(got: Pick<Verdict, "text" | "reasoning" | "calls" | "reason">, said: Said | undefined, wire: WireName): void {
+function compare(
+  got: Pick<Verdict, "text" | "reasoning" | "calls" | "reason">,
+  said: Said | undefined,
+  wire: WireName,
+): void {
   if (said === undefined) throw new Error("nothing to compare with");
   const { text, reasoning, calls, reason } = said;
   const empty = text === "" && calls.length === 0 && !["length", "max_tokens"].includes(reason);
@@ -173,6 +200,10 @@ function compare(got: Pick<Verdict, "text" | "reasoning" | "calls" | "reason">, 
   // vLLM says `stop` after a forced call, and `tool_use` where none was parsed: a harness would wait for a call, or end.
   const called = wire === "anthropic" ? "tool_use" : "tool_calls";
   const over = wire === "anthropic" ? "end_turn" : "stop";
-  const right = ["stop", "end_turn", "tool_use", "tool_calls"].includes(reason) ? (calls.length > 0 ? called : over) : reason;
+  const right = ["stop", "end_turn", "tool_use", "tool_calls"].includes(reason)
+    ? calls.length > 0
+      ? called
+      : over
+    : reason;
   expect(got.reason).toBe(wire === "anthropic" && right === "length" ? "max_tokens" : right);
 }

@@ -29,7 +29,9 @@ const OVERLOADED = { anthropic: "overloaded_error", openai: "server_error" };
 /** True numbers: the gateway's own count (wire-engine counts 40) is below the window, so the engine's word stands. */
 const TOO_LONG = (tokens: number) => ({
   anthropic: new RegExp(`^prompt is too long: ${tokens} tokens > 8192 maximum$`),
-  openai: new RegExp(`^This model's maximum context length is 8192 tokens\\. However, your messages resulted in ${tokens} tokens\\.`),
+  openai: new RegExp(
+    `^This model's maximum context length is 8192 tokens\\. However, your messages resulted in ${tokens} tokens\\.`,
+  ),
 });
 
 const overflow = (what: string, message: string, tokens: number, more: object = {}): Refusal => ({
@@ -68,11 +70,15 @@ export const REFUSALS: readonly Refusal[] = [
   overflow("SGLang", "The input (9000 tokens) is longer than the model's context length (8192 tokens).", 9000),
   {
     ...overflow("llama.cpp", "", 9000),
-    answer: vllmError(400, "request (9000 tokens) exceeds the available context size (8192 tokens), try increasing it", {
-      type: "exceed_context_size_error",
-      n_prompt_tokens: 9000,
-      n_ctx: 8192,
-    }),
+    answer: vllmError(
+      400,
+      "request (9000 tokens) exceeds the available context size (8192 tokens), try increasing it",
+      {
+        type: "exceed_context_size_error",
+        n_prompt_tokens: 9000,
+        n_ctx: 8192,
+      },
+    ),
   },
   {
     what: "HTTP 400",
@@ -149,7 +155,11 @@ export const REFUSALS: readonly Refusal[] = [
   },
   {
     what: "HTML from a proxy",
-    answer: { status: 502, headers: { "content-type": "text/html" }, steps: ["<html><body>502 Bad Gateway</body></html>"] },
+    answer: {
+      status: 502,
+      headers: { "content-type": "text/html" },
+      steps: ["<html><body>502 Bad Gateway</body></html>"],
+    },
     status: same(502),
     type: FAILED,
     message: /^the engine failed \(502\)(?!.*<html)/,
@@ -171,7 +181,12 @@ export const PRELUDES: Readonly<Record<string, readonly string[]>> = {
   "after reasoning": [role, think("Let me "), think("think.")],
 };
 
-const DEAD = { message: "EngineCore encountered an issue. See stack trace (above) for the root cause.", type: "InternalServerError", param: null, code: 500 };
+const DEAD = {
+  message: "EngineCore encountered an issue. See stack trace (above) for the root cause.",
+  type: "InternalServerError",
+  param: null,
+  code: 500,
+};
 
 export const BREAKS: readonly Break[] = [
   { what: "reset", steps: ["reset"], message: /closed the connection before its answer was complete/ },
@@ -181,5 +196,9 @@ export const BREAKS: readonly Break[] = [
   { what: "garbage", steps: ["data: {not json\n\n"], message: /not a chat completion chunk/ },
   { what: "no event stream", steps: ["<html>Bad Gateway</html>\n\n"], message: /not an event stream/ },
   { what: "a line above 8 MB", steps: [`data: ${"x".repeat(9 << 20)}`], message: /more than 8 MB/ },
-  { what: "finish reason abort", steps: [frame({ choices: [{ index: 0, delta: {}, finish_reason: "abort" }] }), DONE], message: /broke its answer off/ },
+  {
+    what: "finish reason abort",
+    steps: [frame({ choices: [{ index: 0, delta: {}, finish_reason: "abort" }] }), DONE],
+    message: /broke its answer off/,
+  },
 ];

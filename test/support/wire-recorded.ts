@@ -71,7 +71,11 @@ export const EXPECTED: Readonly<Record<string, Expected>> = {
 
   // vLLM refuses these; a harness sends them and must be answered.
   "ant-document": { answeredAs: TEXT, prompt: [/hello/, /title=/] },
-  "ant-err-maxtokens-plus-prompt": { answeredAs: TEXT, engine: { max_tokens: 8_152 }, headers: { "x-evener-max-tokens": /^8152$/ } },
+  "ant-err-maxtokens-plus-prompt": {
+    answeredAs: TEXT,
+    engine: { max_tokens: 8_152 },
+    headers: { "x-evener-max-tokens": /^8152$/ },
+  },
   "ant-err-model": { answeredAs: TEXT, engine: { model: "test-model" } },
   "ant-err-model-stream": { answeredAs: TEXT, engine: { model: "test-model" } },
   "ant-err-role": { answeredAs: TEXT, headers: { "x-evener-ignored": /role:tool/ } },
@@ -88,7 +92,11 @@ export const EXPECTED: Readonly<Record<string, Expected>> = {
   "ant-toolresult-image": { answeredAs: TEXT, prompt: /image omitted/ },
   "oai-415": { answeredAs: TEXT },
   "oai-err-image": { answeredAs: TEXT, prompt: /image omitted/ },
-  "oai-err-maxtok-too-big": { answeredAs: TEXT, engine: { max_tokens: 8_152 }, headers: { "x-evener-max-tokens": /^8152$/ } },
+  "oai-err-maxtok-too-big": {
+    answeredAs: TEXT,
+    engine: { max_tokens: 8_152 },
+    headers: { "x-evener-max-tokens": /^8152$/ },
+  },
 
   // vLLM answers, but loses something of the request.
   "ant-billing-header-render": { answeredAs: TEXT, prompt: /^(?!.*billing-header)/ },

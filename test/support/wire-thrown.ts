@@ -21,7 +21,8 @@ export async function thrownBy(sdk: Clients, wire: WireName, streams: boolean, c
     if (!(thrown instanceof AnthropicError) && !(thrown instanceof OpenaiError)) throw thrown;
     // In a stream Anthropic's SDK hands on the whole envelope, OpenAI's the error in it; as it does for whole answers.
     const body = thrown.error as { error?: { type: string; message: string } } | { type: string; message: string };
-    const error = "error" in body && body.error !== undefined ? body.error : (body as { type: string; message: string });
+    const error =
+      "error" in body && body.error !== undefined ? body.error : (body as { type: string; message: string });
     return {
       status: thrown.status ?? 0,
       type: error.type,
