@@ -18,6 +18,8 @@ export type RunningCounts = {
 const MARGIN = 32;
 const LEAST_AHEAD = 128;
 const MOST_AHEAD = 4_096;
+/** How long an answer may run on past its hold while the database has not said whether there is more. */
+const GRACE_MS = 250;
 /** Asks for more when less than this is left, or less than a quarter. */
 const MOST_LEFT = 1_024;
 
@@ -47,6 +49,7 @@ export class LiveRequest {
   /** `performance.now()` of the last checkpoint that was noted. */
   checkedAt = performance.now();
   #checkpoint = 0;
+  #begunAt = 0;
   #checkedOutput = 0;
   /** Tokens of output that the checkpoint on its way asks for beside what is counted; 0 for a regular one. */
   #ahead = 0;
@@ -78,6 +81,7 @@ export class LiveRequest {
   /** What the next checkpoint says; it is then on its way. */
   checkpoint(): CheckpointItem {
     this.busy = true;
+    this.#begunAt = performance.now();
     const { usage } = this.counts;
     this.#checkedOutput = usage.output;
     return {
@@ -97,6 +101,7 @@ export class LiveRequest {
     this.busy = false;
     this.checkedAt = performance.now();
     if (result !== undefined) this.amount = result.amount;
+    if (this.exhausted) return;
     const refused = result === undefined ? "lost reservation" : result.refused;
     const asked = this.#ahead;
     this.#ahead = 0;
@@ -106,12 +111,9 @@ export class LiveRequest {
       this.#ask();
       return;
     }
-    if (refused !== null) this.refusedBy = refused;
-    else if (asked === 0 && this.refusedBy !== null) {
-      // Others may have freed what they held.
-      this.refusedBy = null;
-      this.#most = LEAST_AHEAD * 4;
-    }
+    // A regular checkpoint may find that others have freed what they held.
+    if (refused === null && asked === 0 && this.refusedBy !== null) this.#most = LEAST_AHEAD * 4;
+    this.refusedBy = refused;
     this.#measure(asked);
     this.progress();
   }
@@ -119,6 +121,7 @@ export class LiveRequest {
   /** The database did not answer: what is held is all there is. */
   unchecked(why: string): void {
     this.busy = false;
+    if (this.exhausted) return;
     this.refusedBy = why;
     this.#ahead = 0;
     this.#measure(0);
@@ -142,6 +145,7 @@ export class LiveRequest {
 
   #runsLow(): void {
     const { output } = this.counts;
+    if (this.busy && performance.now() - this.#begunAt > GRACE_MS) this.refusedBy ??= "database slow";
     if (output >= this.#payable && this.refusedBy !== null) {
       this.exhausted = true;
       this.#watchFrom = Infinity;
@@ -161,7 +165,7 @@ export class LiveRequest {
   /** How far the hold reaches, of what is known of the prompt. `granted`: tokens that were just added. */
   #measure(granted: number): void {
     const { price, unspent } = this.terms;
-    if (this.exhausted || price === null || unspent === null || price.output === 0n) return;
+    if (price === null || unspent === null || price.output === 0n) return;
     const { usage, prompt } = this.counts;
     const pico = this.amount * 1000n;
     const input =

@@ -1,0 +1,135 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Usage } from "../conversation/usage.ts";
+import { LiveRequest } from "./live-request.ts";
+import { costOf, holdFor } from "./money.ts";
+import type { CheckpointItem } from "./statements.ts";
+
+const PRICE = { id: 1, inputUncached: 3_000_000n, cacheRead: 300_000n, cacheWrite: 3_000_000n, output: 15_000_000n };
+
+/** A request for 100 tokens of prompt, held for so much output, whose limit pays for `room` tokens of output in all. */
+function running({ held = 1_000, room = Infinity, maxOutput = 30_000 }) {
+  const counts = {
+    prompt: 100,
+    output: 0,
+    get usage(): Usage {
+      return { inputUncached: 100, cacheRead: 0, cacheWrite: 0, output: this.output, reasoning: 0 };
+    },
+  };
+  const asks: CheckpointItem[] = [];
+  let cuts = 0;
+  const live = new LiveRequest({
+    item: {
+      request_id: "req_1",
+      tenant_id: "t",
+      key_id: "k",
+      model: "m",
+      input: 100,
+      output: held,
+      facts: { requested_model: "m", wire: "w", streamed: true, session: null, agent: null, started_at: "" },
+    },
+    terms: { accountId: 1, price: PRICE, amount: holdFor(PRICE, 100, held), unspent: 1n, reservedAt: new Date() },
+    counts,
+    maxOutput,
+    extend: (request) => asks.push(request.checkpoint()),
+    onExhausted: () => cuts++,
+  });
+  const limit = Number.isFinite(room) ? holdFor(PRICE, 100, room) : 10n ** 18n;
+  /** As the database answers. */
+  const answer = (item: CheckpointItem): void => {
+    const wanted = costOf(PRICE, { ...counts.usage, output: item.output + item.ahead });
+    const fits = wanted <= limit || wanted <= live.amount;
+    live.checked({
+      amount: fits && wanted > live.amount ? wanted : live.amount,
+      refused: fits ? null : "tenant day budget",
+    });
+  };
+  return {
+    live,
+    counts,
+    asks,
+    answer,
+    limit,
+    get cuts() {
+      return cuts;
+    },
+  };
+}
+
+describe("a request in flight", () => {
+  it("asks for nothing while its hold is ample, once when it runs low, and not twice at a time", () => {
+    const { live, counts, asks, answer } = running({ held: 1_000 });
+    for (counts.output = 0; counts.output < 700; counts.output++) live.progress();
+    expect(asks).toHaveLength(0);
+    for (; counts.output < 900; counts.output++) live.progress();
+    expect(asks).toHaveLength(1);
+    answer(asks[0]!);
+    live.progress();
+    expect(asks).toHaveLength(1);
+  });
+
+  it("asks for nothing when its hold pays for all that may come", () => {
+    const { live, counts, asks } = running({ held: 500, maxOutput: 500 });
+    for (counts.output = 0; counts.output <= 500; counts.output++) live.progress();
+    expect(asks).toHaveLength(0);
+  });
+
+  it("is never ended while its limit has room, nor paid beyond its limit, in any steps and with any delay", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 200, max: 20_000 }),
+        fc.integer({ min: 64, max: 3_000 }),
+        fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 50, maxLength: 50 }),
+        fc.integer({ min: 0, max: 2 }),
+        (room, held, steps, delay) => {
+          const stream = running({ held: Math.min(held, room), room });
+          const { live, counts, asks, answer } = stream;
+          let answered = 0;
+          for (let n = 0; stream.cuts === 0 && counts.output < room * 2; n++) {
+            counts.output += steps[n % steps.length]!;
+            live.progress();
+            // The database answers some reads later.
+            while (answered < asks.length && n % (delay + 1) === 0) answer(asks[answered++]!);
+          }
+          expect(stream.cuts).toBe(1);
+          expect(live.refusedBy).toBe("tenant day budget");
+          expect(costOf(PRICE, counts.usage)).toBeLessThanOrEqual(stream.limit);
+          expect(room - counts.output).toBeLessThanOrEqual(200);
+          // Asking is for when a hold runs low, not for every read.
+          expect(asks.length).toBeLessThan(30 + room / 100);
+        },
+      ),
+    );
+  });
+
+  it("goes on when a regular checkpoint finds room again", () => {
+    const stream = running({ held: 500, room: 500 });
+    const { live, counts, asks, answer } = stream;
+    counts.output = 400;
+    live.progress();
+    while (asks.length > 0) answer(asks.shift()!);
+    expect(live.refusedBy).toBe("tenant day budget");
+    live.checkpoint();
+    live.checked({ amount: live.amount + 15_000_000n, refused: null });
+    expect(live.refusedBy).toBeNull();
+    counts.output = 600;
+    live.progress();
+    expect(stream.cuts).toBe(0);
+  });
+
+  it("ends at its hold when the database is away, and only once", () => {
+    const stream = running({ held: 500 });
+    const { live, counts, asks } = stream;
+    counts.output = 400;
+    live.progress();
+    expect(asks).toHaveLength(1);
+    live.unchecked("database away");
+    expect(stream.cuts).toBe(0);
+    counts.output = 480;
+    live.progress();
+    live.progress();
+    expect(stream.cuts).toBe(1);
+    live.checked({ amount: live.amount * 2n, refused: null });
+    expect(live.refusedBy).toBe("database away");
+  });
+});
