@@ -39,7 +39,8 @@ async function findEngines(config: Config): Promise<FoundEngines> {
   const configured = engineAddresses(config);
   if (configured.length > 0) return { source: "configured", engines: configured, stop: async () => {} };
   const upstream = createUpstream();
-  const discovered = await discoverEngines(upstream).finally(() => upstream.close());
+  const discovered = await discoverEngines(upstream);
+  await upstream.close();
   if (discovered.length > 0) {
     const engines = discovered.map(({ address }) => ({ ...address, name: new URL(address.url).host }));
     return { source: "discovered", engines, stop: async () => {} };

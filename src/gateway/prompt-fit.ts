@@ -1,5 +1,5 @@
 /** Fits one request to its model's window: bounds the prompt by its bytes, and counts it only where that decides something. */
-import { GatewayError } from "../conversation/errors.ts";
+import type { GatewayError } from "../conversation/errors.ts";
 import type { ChatRequest } from "../conversation/request.ts";
 import { type ChatTarget, type EncodedPrompt, encodeChat, encodeTokenize } from "../engine/encode-chat.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";

@@ -158,7 +158,7 @@ export function judgeAnthropicStream(text: string): Verdict {
     const error = isObject(data["error"]) ? data["error"] : {};
     if (typeof error["type"] !== "string" || typeof error["message"] !== "string")
       say("an error without type or message");
-    if (!/^req_/.test(String(data["request_id"]))) say("an error without the request's id");
+    if (!String(data["request_id"]).startsWith("req_")) say("an error without the request's id");
     verdict.error = { type: String(error["type"]), message: String(error["message"]) };
   }
 }

@@ -7,7 +7,7 @@ import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, cr
 import type { AddressInfo } from "node:net";
 
 /** Bytes; a pause; or the end of it all: nothing more on an open connection, or a connection that breaks. */
-export type Step = string | Buffer | { wait: number } | { until: Promise<unknown> } | "hang" | "reset";
+export type Step = string | Buffer | { wait: number } | { until: Promise<unknown> } | "hang" | "reset"; // eslint-disable-line typescript/no-redundant-type-constituents -- the two names say what else a step may be
 
 export type WireAnswer = {
   status?: number;
@@ -46,14 +46,14 @@ export type WireBody = {
 };
 
 export type WireEngineOptions = {
-  model?: string;
+  models?: readonly string[];
   window?: number;
   /** What it says of itself in its list of models; decides for what the gateway takes it. */
   ownedBy?: string;
 };
 
 export async function startWireEngine({
-  model = "test-model",
+  models = ["test-model"],
   window = 8_192,
   ownedBy = "vllm",
 }: WireEngineOptions = {}): Promise<WireEngine> {
@@ -75,17 +75,15 @@ export async function startWireEngine({
       case "/v1/models":
         return json(res, {
           object: "list",
-          data: [
-            {
-              id: model,
-              object: "model",
-              created: 1,
-              owned_by: ownedBy,
-              root: model,
-              parent: null,
-              max_model_len: window,
-            },
-          ],
+          data: models.map((id) => ({
+            id,
+            object: "model",
+            created: 1,
+            owned_by: ownedBy,
+            root: id,
+            parent: null,
+            max_model_len: window,
+          })),
         });
       case "/version":
         return ownedBy === "vllm" ? json(res, { version: "0.32.0" }) : res.writeHead(404).end();

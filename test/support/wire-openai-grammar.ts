@@ -51,7 +51,7 @@ export function judgeOpenaiStream(text: string): Verdict {
   function checkChunk(chunk: Json): void {
     const { id, object, created, model, choices } = chunk;
     if (object !== "chat.completion.chunk") say(`an object ${String(object)}`);
-    if (!/^chatcmpl-/.test(String(id)) || !isCount(created) || typeof model !== "string")
+    if (!String(id).startsWith("chatcmpl-") || !isCount(created) || typeof model !== "string")
       say("a chunk without identity");
     const own = `${String(id)} ${String(created)} ${String(model)}`;
     identity ??= own;
