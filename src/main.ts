@@ -5,8 +5,10 @@ import { register as registerClaude } from "./commands/claude.ts";
 import { CliError } from "./commands/cli-error.ts";
 import { register as registerInvoice } from "./commands/invoice.ts";
 import { register as registerKey } from "./commands/key.ts";
+import { register as registerLedger } from "./commands/ledger.ts";
 import { register as registerPrice } from "./commands/price.ts";
 import { register as registerServe } from "./commands/serve.ts";
+import { register as registerSessions } from "./commands/sessions.ts";
 import { register as registerSimulate } from "./commands/simulate.ts";
 import { register as registerTenant } from "./commands/tenant.ts";
 import { register as registerUp } from "./commands/up.ts";
@@ -30,7 +32,9 @@ for (const register of [
   registerPrice,
   registerBudget,
   registerUsage,
+  registerSessions,
   registerInvoice,
+  registerLedger,
   registerSimulate,
 ]) {
   register(program);

@@ -15,8 +15,10 @@ import type { EngineCosts } from "../ledger/admin/engine-cost.ts";
 import type { Issuer } from "../ledger/invoice/invoice-html.ts";
 import { budgetRoutes } from "./admin-budgets.ts";
 import { invoiceRoutes } from "./admin-invoices.ts";
+import { ledgerRoutes } from "./admin-ledger.ts";
 import { keyRoutes } from "./admin-keys.ts";
 import { priceRoutes } from "./admin-prices.ts";
+import { sessionRoutes } from "./admin-sessions.ts";
 import { tenantRoutes } from "./admin-tenants.ts";
 import { usageRoutes } from "./admin-usage.ts";
 
@@ -73,6 +75,8 @@ export function adminApp(options: AdminOptions): Hono<AdminEnv> {
   priceRoutes(app, options);
   budgetRoutes(app, options);
   invoiceRoutes(app, options);
+  ledgerRoutes(app, options);
+  sessionRoutes(app, options);
 
   app.notFound(() => {
     throw new GatewayError("not_found", "the admin API has no such path");

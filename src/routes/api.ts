@@ -22,6 +22,7 @@ const METHODS: Record<string, string> = {
   "/v1/messages": "POST",
   "/v1/messages/count_tokens": "POST",
   "/v1/chat/completions": "POST",
+  "/v1/responses": "POST",
   "/v1/models": "GET",
   "/v1/evener/launch": "GET",
   "/health": "GET",
@@ -32,7 +33,9 @@ const METHODS: Record<string, string> = {
 export function apiApp({ gateway, codecOf, metrics, pingStore }: ApiOptions): Hono {
   const app = new Hono();
 
-  app.get("/", (c) => c.text("Evener answers /v1/messages, /v1/chat/completions and /v1/models here.\n"));
+  app.get("/", (c) =>
+    c.text("Evener answers /v1/messages, /v1/chat/completions, /v1/responses and /v1/models here.\n"),
+  );
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.get("/ready", async (c) => {
     const store = await pingStore().then(

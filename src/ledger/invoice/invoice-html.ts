@@ -25,7 +25,7 @@ export function invoiceHtml(invoice: InvoiceJson, issuer: Issuer): string {
 </header>
 <section class="facts">
 ${fact("Billed to", invoice.tenant)}
-${fact("Period (UTC)", `${day(invoice.from)} – ${day(lastDay(invoice.until))}`)}
+${fact("Period (UTC)", period(invoice))}
 ${fact("Drawn up", day(invoice.drawn_up_at))}
 ${fact("Requests", count(invoice.requests))}
 </section>
@@ -82,7 +82,7 @@ ${rows.join("\n")}
 
 function notes(invoice: InvoiceJson): string[] {
   const all = [
-    `Amounts above the total are exact. The ledger charged USD ${invoice.ledger_usd}, request by request, each to a billionth of a dollar.`,
+    `Amounts above the total are exact. The ledger charged USD ${grouped(invoice.ledger_usd)}, request by request, each to a billionth of a dollar.`,
   ];
   if (invoice.uncharged_requests > 0)
     all.push(
@@ -112,8 +112,9 @@ function day(time: string): string {
   return DAY.format(new Date(time));
 }
 
-function lastDay(until: string): string {
-  return new Date(Date.parse(until) - 1).toISOString();
+/** As in `1–30 November 2026`: months never have one day. */
+function period({ until }: InvoiceJson): string {
+  return `1–${DAY.format(Date.parse(until) - 1)}`;
 }
 
 const ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };

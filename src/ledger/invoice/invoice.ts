@@ -7,6 +7,7 @@ import { GatewayError } from "../../conversation/errors.ts";
 import { type Account, accountsByTenant } from "../admin/accounts.ts";
 import { type FoundTenant, findTenant } from "../admin/find-tenant.ts";
 import { type Db, rowOf, rowsOf } from "../admin/read-rows.ts";
+import { CHARGED, invoiceNumber, roundToCents } from "./charged.ts";
 import type { Month } from "./month.ts";
 
 export const TOKEN_CLASSES = ["input_uncached", "cache_read", "cache_write", "output"] as const;
@@ -50,8 +51,6 @@ export type Invoice = {
   credits: InvoiceCredit[];
 };
 
-const CENT = 10_000_000n;
-
 /**
  * Draws the invoice up. Throws GatewayError `not_found` for an unknown tenant, and `internal` when rows and ledger do not agree:
  * `evener ledger verify` then says where.
@@ -72,9 +71,9 @@ export async function drawUpInvoice(db: Db, tenantName: string, month: Month): P
       const apart = subtotal - ledger * 1000n;
       if (apart > totals.charged_requests * 500n || -apart > totals.charged_requests * 500n)
         throw disagreement(`lines and ledger are ${apart} pico-USD apart`);
-      const total = ((ledger + CENT / 2n) / CENT) * CENT;
+      const total = roundToCents(ledger);
       return {
-        number: `EV-${month.name.replace("-", "")}-${tenant.id.slice(4, 12).toUpperCase()}`,
+        number: invoiceNumber(tenant.id, month.name),
         tenant: { id: tenant.id, name: tenant.name },
         terms: account?.terms ?? "postpaid",
         month,
@@ -104,9 +103,6 @@ function ofMonth(tenant: FoundTenant, { start, end }: Month) {
   return sql`u.tenant_id = ${tenant.id} AND u.reserved_at >= ${start.toISOString()}::timestamptz
     AND u.reserved_at < ${end.toISOString()}::timestamptz`;
 }
-
-/** A row that cost nothing though its tokens have a price was voided: its tokens are not on the invoice. */
-const CHARGED = sql`u.price_id IS NOT NULL AND (u.cost > 0 OR cost_of(v, u.input_uncached, u.cache_read, u.cache_write, u.output) = 0)`;
 
 async function readLines(trx: Db, tenant: FoundTenant, month: Month): Promise<InvoiceLine[]> {
   const rows = await rowsOf(
