@@ -10,6 +10,7 @@ import { handleCountTokens } from "./routes/count-tokens.ts";
 import type { AnthropicMessagesCodec } from "./wire/anthropic-messages/codec.ts";
 import { speaksAnthropic } from "./wire/model-list.ts";
 import { openaiChat } from "./wire/openai-chat/codec.ts";
+import { openaiResponses } from "./wire/openai-responses/codec.ts";
 
 export type ServerOptions = {
   gateway: Gateway;
@@ -38,6 +39,7 @@ export function createGatewayServer({ gateway, anthropicMessages, admin, metrics
     if (req.method === "POST") {
       if (path === "/v1/messages") return handleChat(gateway, anthropicMessages, req, res);
       if (path === "/v1/chat/completions") return handleChat(gateway, openaiChat, req, res);
+      if (path === "/v1/responses") return handleChat(gateway, openaiResponses, req, res);
       if (path === "/v1/messages/count_tokens") return handleCountTokens(gateway, anthropicMessages, req, res);
     }
     return Promise.resolve(path.startsWith("/admin/") ? adminListener(req, res) : apiListener(req, res));

@@ -35,7 +35,7 @@ export interface StreamEncoder {
 export type WireError = { status: number; headers: Record<string, string>; body: string };
 
 export interface WireCodec {
-  readonly name: "anthropic-messages" | "openai-chat";
+  readonly name: "anthropic-messages" | "openai-chat" | "openai-responses";
   /** Decodes a request body (proper text). Throws GatewayError `invalid_json` or `invalid_request`, never anything else. */
   decode(body: string, headers: RequestHeaders): ChatRequest;
   streamEncoder(context: AnswerContext): StreamEncoder;

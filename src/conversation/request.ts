@@ -95,6 +95,18 @@ export type AnswerForm = {
   usageChunk?: boolean;
   /** OpenAI: calls in the legacy form (`function_call`), because the tools came in it (`functions`). */
   legacyFunctionCall?: boolean;
+  /** OpenAI Responses: what its answers repeat of the request. */
+  responses?: ResponsesForm;
+};
+
+/** What an answer on OpenAI's Responses wire needs of its request beyond the conversation. */
+export type ResponsesForm = {
+  /** Members of the response object that repeat the request: JSON text without the braces. */
+  echo: string;
+  /** Reasoning items carry their text in `encrypted_content` too (`include`), for clients that send back nothing else. */
+  carryReasoning: boolean;
+  /** By the name that the engine knows: how the client named the tool. */
+  tools: ReadonlyMap<string, { name: string; namespace?: string; custom: boolean }>;
 };
 
 export type ChatRequest = {

@@ -63,7 +63,7 @@ function decodePart(value: unknown, param: string, notes: Notes): ContentPart | 
   }
 }
 
-function decodeImage(value: unknown, param: string, notes: Notes): ImagePart {
+export function decodeImage(value: unknown, param: string, notes: Notes): ImagePart {
   if (isObject(value) && value["detail"] !== undefined) notes.add("block", "image_url.detail");
   // The bare string is not OpenAI's form, but several clients send it and vLLM takes it.
   const url = isObject(value) ? requiredString(value["url"], `${param}.url`) : requiredString(value, param);
@@ -73,7 +73,7 @@ function decodeImage(value: unknown, param: string, notes: Notes): ImagePart {
   return { type: "image", source: { kind: "url", url } };
 }
 
-function decodeFile(value: unknown, param: string): DocumentPart {
+export function decodeFile(value: unknown, param: string): DocumentPart {
   const file = isObject(value) ? value : refuse(param, "must be an object");
   const content = stringField(file["file_data"], `${param}.file_data`);
   if (content === undefined) return refuse(param, "only files with inline file_data are supported, not uploaded ones");

@@ -80,7 +80,7 @@ const SAMPLING_FIELDS: readonly [string, Exclude<keyof Sampling, "seed">][] = [
 ];
 
 /** Types only: what range makes sense differs by engine, and its refusal names the field as well. */
-function decodeSampling(body: JsonObject): Sampling {
+export function decodeSampling(body: JsonObject): Sampling {
   const sampling: Sampling = {};
   for (const [field, name] of SAMPLING_FIELDS) {
     const number = numberField(body[field], field);

@@ -46,7 +46,7 @@ function decodeFunction(definition: JsonObject, param: string): FunctionTool {
 
 type WiredChoice = ToolChoice | { type: "allowed"; required: boolean; names: string[] };
 
-function decodeChoice(value: unknown): WiredChoice | undefined {
+export function decodeChoice(value: unknown): WiredChoice | undefined {
   if (value === undefined || value === null) return undefined;
   if (value === "auto" || value === "none" || value === "required") return { type: value };
   // `any` is the name of it on other wires; engines and proxies take it for this one.
@@ -82,7 +82,7 @@ function decodeLegacyChoice(value: unknown): ToolChoice | undefined {
 }
 
 /** Puts choice and tools together; a choice that the tools cannot meet is refused here, not by some engine's words. */
-function applyChoice(
+export function applyChoice(
   tools: FunctionTool[],
   choice: WiredChoice | undefined,
   param: string,

@@ -17,7 +17,7 @@ export function decodeIdentity(body: JsonObject, headers: RequestHeaders): Sessi
   return identity;
 }
 
-function firstHeader(headers: RequestHeaders, names: string[]): string | undefined {
+export function firstHeader(headers: RequestHeaders, names: string[]): string | undefined {
   for (const name of names) {
     const value = headers[name];
     const id = plainId(Array.isArray(value) ? value[0] : value);

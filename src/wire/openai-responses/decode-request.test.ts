@@ -1,0 +1,207 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { RequestHeaders } from "../../conversation/codec.ts";
+import type { JsonObject } from "../../conversation/request.ts";
+import { openaiResponses } from "./codec.ts";
+import { packReasoning } from "./reasoning-carrier.ts";
+
+const decode = (body: JsonObject, headers: RequestHeaders = {}) =>
+  openaiResponses.decode(JSON.stringify({ model: "m", input: "hi", ...body }), headers);
+const capture = (path: string) =>
+  JSON.parse(readFileSync(new URL(`../../../test/fixtures/captures/${path}.json`, import.meta.url), "utf8")) as {
+    headers: Record<string, string>;
+    body: JsonObject & { input: JsonObject[]; tools: JsonObject[] };
+  };
+
+describe("Codex", () => {
+  it("loses nothing of a turn with a call and its result", () => {
+    const { headers, body } = capture("codex-0.169.0/02-2");
+    const request = decode(body, headers);
+    const textOf = (at: number) => (body.input[at]!["content"] as { text: string }[]).map(({ text }) => text);
+    expect(request.system.map((part) => part.text)).toEqual([...textOf(0), ...textOf(1)]);
+    expect(request.messages).toEqual([
+      { role: "user", content: textOf(2).map((text) => ({ type: "text", text })) },
+      { role: "user", content: [{ type: "text", text: "make a file" }] },
+      {
+        role: "assistant",
+        content: [
+          { type: "text", text: "Working." },
+          {
+            type: "tool-call",
+            id: body.input[5]!["call_id"],
+            name: "exec_command",
+            arguments: body.input[5]!["arguments"],
+          },
+        ],
+      },
+      {
+        role: "user",
+        content: [
+          {
+            type: "tool-result",
+            callId: body.input[6]!["call_id"],
+            content: [{ type: "text", text: body.input[6]!["output"] }],
+            isError: false,
+          },
+        ],
+      },
+    ]);
+    const functions = body.tools.flatMap((tool) => (tool["tools"] as JsonObject[] | undefined) ?? [tool]);
+    const named = functions.filter((tool) => tool["type"] === "function");
+    expect(new Set(request.tools.map((tool) => tool.name))).toEqual(new Set(named.map((tool) => tool["name"])));
+    for (const tool of named) {
+      expect(request.tools).toContainEqual(
+        expect.objectContaining({ name: tool["name"], description: tool["description"], schema: tool["parameters"] }),
+      );
+    }
+    expect(request.answerForm?.responses?.tools.get("spawn_agent")).toEqual({
+      name: "spawn_agent",
+      namespace: "multi_agent_v1",
+      custom: false,
+    });
+    expect(request).toMatchObject({
+      stream: true,
+      toolChoice: { type: "auto" },
+      parallelToolCalls: true,
+      identity: { session: headers["session-id"] },
+      ignored: ["tool:web_search", "field:client_metadata"],
+    });
+    expect(request.identity).not.toHaveProperty("agent");
+  });
+
+  it("goes on from the request before, word for word", () => {
+    const [first, second] = ["01-1", "02-2"].map((name) => decode(capture(`codex-0.169.0/${name}`).body));
+    expect(second!.messages.slice(0, first!.messages.length)).toEqual(first!.messages);
+    expect(second!.system).toEqual(first!.system);
+  });
+
+  it("has its agents told apart by their threads", () => {
+    expect(decode({}, { "session-id": "s", "thread-id": "t" }).identity).toEqual({ session: "s", agent: "t" });
+    expect(decode({}, { "thread-id": "t" }).identity).toEqual({ session: "t" });
+    expect(decode({ prompt_cache_key: "k" }).identity).toEqual({ session: "k" });
+  });
+});
+
+describe("input", () => {
+  it("keeps late developer messages where they stand", () => {
+    const input = [
+      { role: "user", content: "a" },
+      { type: "message", role: "developer", content: [{ type: "input_text", text: "b" }] },
+    ];
+    const { system, messages } = decode({ instructions: "be brief", input });
+    expect(system).toEqual([{ type: "text", text: "be brief" }]);
+    expect(messages[1]).toEqual({ role: "system", content: [{ type: "text", text: "b" }] });
+  });
+
+  it("puts reasoning, text and calls of one answer together, and drops only what others encrypted", () => {
+    const carried = packReasoning(Buffer.from("dénken").toString("latin1"));
+    const { messages, ignored } = decode({
+      input: [
+        { type: "reasoning", summary: [], encrypted_content: carried },
+        { type: "reasoning", summary: [], content: [{ type: "reasoning_text", text: "mehr" }] },
+        { type: "reasoning", summary: [{ type: "summary_text", text: "x" }], encrypted_content: "gAAAA" },
+        { type: "message", role: "assistant", content: [{ type: "output_text", text: "yes" }] },
+        { type: "custom_tool_call", call_id: "c", name: "patch", input: "*** Begin\n" },
+        { type: "custom_tool_call_output", call_id: "c", output: [{ type: "input_text", text: "ok" }] },
+      ],
+    });
+    expect(messages).toEqual([
+      {
+        role: "assistant",
+        content: [
+          { type: "reasoning", text: "dénken", signed: "none" },
+          { type: "reasoning", text: "mehr", signed: "none" },
+          { type: "text", text: "yes" },
+          { type: "tool-call", id: "c", name: "patch", arguments: '{"input":"*** Begin\\n"}' },
+        ],
+      },
+      {
+        role: "user",
+        content: [{ type: "tool-result", callId: "c", content: [{ type: "text", text: "ok" }], isError: false }],
+      },
+    ]);
+    expect(ignored).toEqual(["block:reasoning"]);
+  });
+
+  it("reads images and files", () => {
+    const content = [
+      { type: "input_image", image_url: "data:image/png;base64,AAAA" },
+      { type: "input_file", filename: "a.txt", file_data: "data:text/plain;base64,aGk=" },
+    ];
+    expect(decode({ input: [{ role: "user", content }] }).messages[0]?.content).toEqual([
+      { type: "image", source: { kind: "base64", mediaType: "image/png", data: "AAAA" } },
+      { type: "document", title: "a.txt", source: { kind: "text", text: "hi" } },
+    ]);
+  });
+
+  it.each([
+    [{ previous_response_id: "resp_1" }, "previous_response_id", /not stored here/],
+    [{ conversation: "c" }, "conversation", /not stored here/],
+    [{ background: true }, "background", /not stored here/],
+    [{ input: [{ type: "item_reference", id: "x" }] }, "input[0]", /nothing is stored here/],
+    [{ input: [] }, "input", /must not be empty/],
+    [{ input: 7 }, "input", /string or an array/],
+    [
+      { input: [{ role: "user", content: [{ type: "input_image", file_id: "f" }] }] },
+      "input[0].content[0].image_url",
+      /./,
+    ],
+    [{ tool_choice: { type: "function", name: "x" } }, "tool_choice", /no tool "x"/],
+  ])("%j is refused", (body, param, words) => {
+    expect(() => decode(body)).toThrow(
+      expect.objectContaining({ code: "invalid_request", param, message: expect.stringMatching(words) }),
+    );
+  });
+});
+
+describe("parameters", () => {
+  it("gives a tool of a namespace another name only where its own is taken, and finds it again", () => {
+    const tool = (name: string) => ({ type: "function", name, parameters: { type: "object" } });
+    const { tools, messages } = decode({
+      tools: [{ type: "namespace", name: "crm", description: "", tools: [tool("find"), tool("read")] }, tool("read")],
+      input: [{ type: "function_call", call_id: "c", namespace: "crm", name: "read", arguments: "{}" }],
+    });
+    expect(tools.map((each) => each.name)).toEqual(["read", "find", "crm__read"]);
+    expect(messages[0]?.content[0]).toMatchObject({ name: "crm__read" });
+  });
+
+  it("makes functions of free-text tools, which can be chosen", () => {
+    const format = { type: "grammar", syntax: "lark", definition: "start: X" };
+    const { tools, toolChoice } = decode({
+      tools: [{ type: "custom", name: "patch", description: "patches", format }],
+      tool_choice: { type: "custom", name: "patch" },
+    });
+    expect(tools).toMatchObject([
+      {
+        name: "patch",
+        description: expect.stringMatching(/^patches\n\n.*\nstart: X$/s),
+        schema: { required: ["input"] },
+      },
+    ]);
+    expect(toolChoice).toEqual({ type: "tool", name: "patch" });
+  });
+
+  it("reads what has an effect and notes what has none", () => {
+    const schema = { type: "object" };
+    expect(
+      decode({
+        store: true,
+        max_output_tokens: 9,
+        temperature: 0.5,
+        top_p: 0.9,
+        reasoning: { effort: "high", summary: "auto" },
+        text: { format: { type: "json_schema", name: "n", schema, strict: true }, verbosity: "low" },
+        include: ["reasoning.encrypted_content", "message.output_text.logprobs"],
+        repetition_penalty: 1.1,
+        service_tier: "auto",
+      }),
+    ).toMatchObject({
+      maxTokens: 9,
+      sampling: { temperature: 0.5, topP: 0.9 },
+      reasoning: { mode: "on", effort: "high" },
+      output: { type: "json-schema", name: "n", schema, strict: true },
+      extensions: { repetition_penalty: 1.1 },
+      ignored: ["field:text.verbosity", "field:include.message.output_text.logprobs", "field:service_tier"],
+    });
+  });
+});

@@ -1,0 +1,30 @@
+/** Gives each tool the one flat name that an engine knows it by, and finds the client's name for it again. */
+import type { ResponsesForm } from "../../conversation/request.ts";
+
+export type ToolNames = {
+  /** Names a tool of the request; the first of a name keeps it. */
+  add(name: string, namespace: string | undefined, custom: boolean): string;
+  /** The engine's name of a tool that was called earlier, known or not. */
+  engineName(name: string, namespace: string | undefined): string;
+  readonly byEngineName: ResponsesForm["tools"];
+};
+
+/**
+ * A tool inside a namespace keeps its plain name, by which the client's own prompts speak of it, unless another tool has
+ * that name: then it is `namespace__name`.
+ */
+export function newToolNames(): ToolNames {
+  const byEngineName = new Map<string, { name: string; namespace?: string; custom: boolean }>();
+  const engineNames = new Map<string, string>();
+  const key = (name: string, namespace: string | undefined): string => `${namespace ?? ""}\n${name}`;
+  return {
+    byEngineName,
+    add(name, namespace, custom) {
+      const engine = namespace !== undefined && byEngineName.has(name) ? `${namespace}__${name}` : name;
+      byEngineName.set(engine, { name, custom, ...(namespace !== undefined && { namespace }) });
+      engineNames.set(key(name, namespace), engine);
+      return engine;
+    },
+    engineName: (name, namespace) => engineNames.get(key(name, namespace)) ?? name,
+  };
+}
