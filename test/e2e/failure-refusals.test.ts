@@ -26,7 +26,7 @@ afterEach(() => engine.drop());
 
 describe("Failure: an engine refuses", () => {
   describe.each(WIRES)("%s", (wire) => {
-    it.each(REFUSALS)("$what", async (refusal) => {
+    it.each(REFUSALS.map((refusal) => [refusal.what, refusal] as const))("%s", async (_what, refusal) => {
       for (const streams of [false, true]) {
         // Asked again with a body that fits, where it says that this one does not.
         engine.next(refusal.answer, refusal.answer);

@@ -220,7 +220,7 @@ describe("Streams", () => {
     it("any split of the engine's bytes gives the same bytes", async () => {
       const bytes = Buffer.from(
         [
-          role,
+          running(role, 40, 0),
           think("hm"),
           say('Grüße 👩‍💻 \\ "'),
           call(0, "f"),
@@ -237,8 +237,11 @@ describe("Streams", () => {
         );
         engine.next({ steps });
         const { text } = await stream(evener, wire);
+        // What a message_start knows of the output depends on what had come with the first byte of it.
         texts.add(
-          text.replaceAll(PING[wire], "").replaceAll(/(?:msg_|chatcmpl-|toolu_|call_)[\w-]+|"created":\d+/g, "id"),
+          text
+            .replaceAll(PING[wire], "")
+            .replaceAll(/(?:msg_|chatcmpl-|toolu_|call_)[\w-]+|"created":\d+|"output_tokens":\d+/g, "id"),
         );
       }
       expect(texts.size).toBe(1);
