@@ -21,7 +21,6 @@ export default defineConfig({
           maxWorkers: 2,
           // After the unit tests: they would take each other's cores, and vitest asks for an order.
           sequence: { groupOrder: 1 },
-          sequence: { groupOrder: 1 },
         },
       },
       // Minutes each: a real vLLM, kill -9 loops, the real Claude Code at length. One at a time.
