@@ -121,7 +121,7 @@ describe("probeEngine", () => {
     [
       "an engine that wants a key",
       { "GET /v1/models": status(401, { error: "Unauthorized" }) },
-      "engine_failed",
+      "engine_misconfigured",
       /API key/,
     ],
     [
