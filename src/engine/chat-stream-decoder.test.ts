@@ -183,6 +183,46 @@ describe("text and reasoning", () => {
   });
 });
 
+describe("stop sequences that the engine was not told of", () => {
+  const stopped = (stream: string) => {
+    const decoder = new ChatStreamDecoder(new UsageFold(), { model: "m" }, ["END"]);
+    const all = [...decoder.push(Buffer.from(stream)), ...decoder.end()].map(plain);
+    return { all, stopped: decoder.stopped };
+  };
+
+  it("end the answer in visible text, and only there", () => {
+    const args = { index: 0, id: "c", function: { name: "f", arguments: '{"a":"END"}' } };
+    expect(
+      stopped(chunk({ reasoning: "the END" }) + chunk({ content: "one E" }) + chunk({ content: "ND two" })),
+    ).toEqual({
+      all: [
+        ["reasoning", "the END"],
+        ["text", "one "],
+        ["finish", "stop-sequence", "END"],
+      ],
+      stopped: true,
+    });
+    expect(stopped(chunk({ content: "E" }) + calls(args) + finish("tool_calls") + DONE)).toEqual({
+      all: [
+        ["text", "E"],
+        ["call", 0, "c", "f"],
+        ["args", 0, '{"a":"END"}'],
+        ["finish", "tool-calls"],
+      ],
+      stopped: false,
+    });
+  });
+
+  it("give back what was only the beginning of one", () => {
+    expect(stopped(chunk({ content: "the E" }) + finish("stop") + DONE).all).toEqual([
+      ["text", "the "],
+      ["text", "E"],
+      ["finish", "stop"],
+    ]);
+    expect(stopped(chunk({ content: "the E" })).all.at(-1)?.[0]).toBe("error");
+  });
+});
+
 describe("the end", () => {
   it.each([
     ["stop", {}, ["finish", "stop"]],

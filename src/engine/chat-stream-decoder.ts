@@ -2,6 +2,7 @@
  * Reads an engine's streamed chat completion (OpenAI's chunks, as vLLM, SGLang, llama.cpp, Ollama and others write them)
  * into the conversation's events, and its usage into the fold. Any split of the bytes gives the same events.
  */
+import { asByteText, type ByteText } from "../conversation/byte-text.ts";
 import { GatewayError } from "../conversation/errors.ts";
 import type { FinishEvent, FinishReason, StreamEvent } from "../conversation/stream-event.ts";
 import type { UsageFold } from "../conversation/usage.ts";
@@ -9,6 +10,7 @@ import { type EngineErrorContext, engineStreamError } from "./engine-error.ts";
 import { parseExact } from "./exact-json.ts";
 import { finishReason } from "./finish-reason.ts";
 import { SseReader } from "./sse-reader.ts";
+import { StopMatcher } from "./stop-matcher.ts";
 import { BYTES, TEXT, type TextMode } from "./text-mode.ts";
 import { ToolCallAssembler, type ToolCallDelta } from "./tool-call-assembler.ts";
 import { readTimings, readUsage } from "./usage-report.ts";
@@ -41,6 +43,8 @@ export class ChatStreamDecoder {
   readonly #context: EngineErrorContext;
   readonly #calls = new ToolCallAssembler();
   readonly #reader: SseReader;
+  readonly #stops: StopMatcher | undefined;
+  #stopped = false;
   #out: StreamEvent[] = NOTHING;
   /** Text and reasoning that came amid a call's arguments: they are sent once the call is complete. */
   #held: StreamEvent[] = [];
@@ -51,10 +55,14 @@ export class ChatStreamDecoder {
   #chunks = 0;
   #bytes = 0;
 
-  /** `context` gives an engine's in-stream errors their numbers and names. */
-  constructor(usage: UsageFold, context: EngineErrorContext = { model: "" }) {
+  /**
+   * `context` gives an engine's in-stream errors their numbers and names; `stops` are stop sequences that the engine was not
+   * told of.
+   */
+  constructor(usage: UsageFold, context: EngineErrorContext = { model: "" }, stops: readonly string[] = []) {
     this.#usage = usage;
     this.#context = context;
+    this.#stops = stops.length > 0 ? new StopMatcher(stops) : undefined;
     this.#reader = new SseReader(
       {
         onEvent: (data, name) => this.#event(data, name),
@@ -68,6 +76,11 @@ export class ChatStreamDecoder {
   /** Whether the terminal event has been given. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** Whether a stop sequence ended the answer here: the engine knows nothing of it and would go on. */
+  get stopped(): boolean {
+    return this.#stopped;
   }
 
   /** A finish reason that is in no engine's documentation, taken as `stop`; worth a line in the log. */
@@ -166,13 +179,16 @@ export class ChatStreamDecoder {
     if (isText(reasoning)) {
       const text = mode.bytes(reasoning);
       this.#bytes += text.length;
+      this.#flushStops();
       this.#pushText({ type: "reasoning-delta", text });
     }
     const content = isText(delta.content) ? delta.content : delta.refusal;
     if (isText(content)) {
       const text = mode.bytes(content);
       this.#bytes += text.length;
-      this.#pushText({ type: "text-delta", text });
+      if (this.#stops === undefined) this.#pushText({ type: "text-delta", text });
+      else this.#match(this.#stops, text);
+      if (this.#stopped) return;
     } else if (typeof delta.content === "object" && delta.content !== null) {
       this.#fail("engine_failed", "the engine sent content that is not text");
       return;
@@ -180,6 +196,20 @@ export class ChatStreamDecoder {
     if (delta.tool_calls !== undefined || delta.function_call !== undefined)
       this.#toolCalls(delta, mode, source, position);
     if (this.#bytes > before) this.#chunks++;
+  }
+
+  #match(stops: StopMatcher, piece: ByteText): void {
+    const { text, stop } = stops.push(piece);
+    if (text !== "") this.#pushText({ type: "text-delta", text });
+    if (stop === undefined) return;
+    this.#stopped = true;
+    this.#stopSequence = stop;
+    this.#finish("stop");
+  }
+
+  #flushStops(): void {
+    const text = this.#stops?.flush() ?? "";
+    if (text !== "") this.#pushText({ type: "text-delta", text: asByteText(text) });
   }
 
   #pushText(event: StreamEvent): void {
@@ -199,6 +229,7 @@ export class ChatStreamDecoder {
   }
 
   #toolCalls(delta: Delta, mode: TextMode, source: string, position: number): void {
+    this.#flushStops();
     let calls = callsOf(delta);
     // Rare, and only then worth parsing again: numbers in them must not lose digits.
     if (calls.some(hasObjectArguments))
@@ -265,6 +296,7 @@ export class ChatStreamDecoder {
   }
 
   #finish(reason: FinishReason): void {
+    if (!this.#stopped) this.#flushStops();
     const fault = this.#calls.finish(reason === "length", this.#out);
     if (fault !== undefined) {
       this.#fail("engine_failed", fault);

@@ -66,6 +66,13 @@ describe("encodeChat", () => {
     });
   });
 
+  it("keeps stop sequences to itself where the gateway looks for them, unless the client wants to see them", () => {
+    const stop = { stop: ["END"] };
+    expect(chat(request([user("hi")], stop), { ownStops: true })).not.toHaveProperty("stop");
+    const shown = request([user("hi")], { ...stop, extensions: { include_stop_str_in_output: true } });
+    expect(chat(shown, { ownStops: true })["stop"]).toEqual(["END"]);
+  });
+
   it("keeps the tools when the client allows no call of them", () => {
     const body = chat(request([user("hi")], { tools: [tool("Read")], toolChoice: { type: "none" } }));
     expect(body["tools"]).toHaveLength(1);

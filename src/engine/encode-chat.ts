@@ -14,6 +14,8 @@ export type ChatTarget = {
   profile: PromptProfile;
   /** Whether the engine takes `stream_options` with running usage. */
   streamOptions: boolean;
+  /** Whether the gateway looks for stop sequences itself, in visible text only; the engine is then not told of them. */
+  ownStops?: boolean;
   /** llama.cpp's own way of running usage, `timings_per_token`. */
   timingsPerToken?: boolean;
 };
@@ -121,7 +123,7 @@ export function encodeChat(
     seed: sampling.seed,
     frequency_penalty: sampling.frequencyPenalty,
     presence_penalty: sampling.presencePenalty,
-    stop: request.stop.length > 0 ? request.stop : undefined,
+    stop: request.stop.length > 0 && gatewayStops(request, target).length === 0 ? request.stop : undefined,
     response_format: request.output && responseFormat(request.output),
     reasoning_effort: prompt.effort,
     ...prompt.template,
@@ -133,6 +135,11 @@ export function encodeChat(
     if (!OWN_FIELDS.has(name)) own[name] = request.extensions[name];
   }
   return `${promptFields(prompt, target)}${fields(own)}}`;
+}
+
+/** The stop sequences that the gateway looks for itself. A client that wants to see them in the text leaves them to the engine. */
+export function gatewayStops(request: ChatRequest, target: Pick<ChatTarget, "ownStops">): readonly string[] {
+  return target.ownStops === true && request.extensions["include_stop_str_in_output"] !== true ? request.stop : [];
 }
 
 /** The beginning of both bodies, `{` included. */

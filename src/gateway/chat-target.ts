@@ -18,8 +18,10 @@ export function chatTarget(config: Pick<Config, "models">, model: string, engine
   if (own?.late_system !== undefined) profile.lateSystem = own.late_system;
   if (own?.shared_heads !== undefined) profile.sharedHeads = own.shared_heads;
   if (own?.thinking_switch !== undefined) profile.thinkingSwitch = THINKING_SWITCHES[own.thinking_switch];
-  const timingsPerToken = engine !== undefined && ENGINE_PROFILES[engine.kind].runningUsage === "timings_per_token";
-  return { model, streamOptions: true, timingsPerToken, profile };
+  const runningUsage = engine === undefined ? "none" : ENGINE_PROFILES[engine.kind].runningUsage;
+  // An answer that the gateway ends is billed by what was counted until then, so the engine must count as it goes.
+  const ownStops = runningUsage !== "none";
+  return { model, streamOptions: true, timingsPerToken: runningUsage === "timings_per_token", ownStops, profile };
 }
 
 const THINKING_SWITCHES: Record<NonNullable<Config["models"][string]["thinking_switch"]>, ThinkingSwitch> = {

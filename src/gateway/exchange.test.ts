@@ -19,7 +19,12 @@ const usage = (prompt_tokens: number, completion_tokens: number) => ({
 
 function play(
   attempts: Attempt[],
-  { replicas = 1, seen = true, refit = ["refitted"] }: { replicas?: number; seen?: boolean; refit?: string[] } = {},
+  {
+    replicas = 1,
+    seen = true,
+    refit = ["refitted"],
+    stops = [],
+  }: { replicas?: number; seen?: boolean; refit?: string[]; stops?: string[] } = {},
 ) {
   const bodies: string[] = [];
   const engines: string[] = [];
@@ -60,6 +65,7 @@ function play(
         requestId: "req_test",
         replicas: states,
         body: "first",
+        stops,
         usage: fold,
         timeouts: DEFAULT_ENGINE_TIMEOUTS,
         errorContext: { model: "m", contextWindow: 8192 },
@@ -176,5 +182,13 @@ describe("Exchange", () => {
     expect((await play([wrong])).aborted).toEqual([1]);
     expect((await play([wrong, hello], { replicas: 2, seen: false })).aborted).toEqual([1]);
     expect((await play([hello])).aborted).toEqual([]);
+  });
+
+  test("stops an engine whose answer met a stop sequence here", async () => {
+    expect(await play([{ chunks: [delta("one STOP two"), delta("three")] }], { stops: ["STOP"] })).toMatchObject({
+      events: [{ type: "text-delta", text: "one " }],
+      end: { type: "finish", reason: "stop-sequence", stopSequence: "STOP" },
+      aborted: [1],
+    });
   });
 });

@@ -30,6 +30,8 @@ export type ExchangePlan<Info extends EngineInfo> = {
   body: string;
   usage: UsageFold;
   timeouts: EngineTimeouts;
+  /** Stop sequences that the engine was not told of. */
+  stops?: readonly string[];
   /** What gives an engine's errors their names and numbers. */
   errorContext: EngineErrorContext;
   /**
@@ -100,7 +102,7 @@ export class Exchange<Info extends EngineInfo> {
   }
 
   #post(replica: EngineState<Info>): UpstreamCall {
-    const decoder = new ChatStreamDecoder(this.#plan.usage, this.#plan.errorContext);
+    const decoder = new ChatStreamDecoder(this.#plan.usage, this.#plan.errorContext, this.#plan.stops);
     this.#decoder = decoder;
     let refusal: { status: number; headers: Record<string, string | string[] | undefined>; body: string } | undefined;
     return this.#upstream.post(
@@ -207,8 +209,8 @@ export class Exchange<Info extends EngineInfo> {
     if (this.#over) return;
     this.#over = true;
     this.#leave();
-    // An engine whose stream is of no use any more must not go on with it. After a finish it has ended by itself.
-    if (event.type === "error") this.#call?.abort();
+    // An engine whose stream is of no use any more must not go on with it. After a finish of its own it has ended by itself.
+    if (event.type === "error" || this.#decoder?.stopped === true) this.#call?.abort();
     this.#sink.end(event);
   }
 

@@ -9,7 +9,7 @@ import { GatewayError, toGatewayError } from "../conversation/errors.ts";
 import type { ChatRequest } from "../conversation/request.ts";
 import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
 import { UsageFold } from "../conversation/usage.ts";
-import { encodePrompt } from "../engine/encode-chat.ts";
+import { encodePrompt, gatewayStops } from "../engine/encode-chat.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
 import { estimateTokens } from "../engine/estimate-tokens.ts";
 import { prepareDocuments } from "../engine/prompt/documents.ts";
@@ -119,6 +119,7 @@ export async function handleChat(
         body: fit.body,
         usage,
         timeouts: gateway.timeouts,
+        stops: gatewayStops(request, target),
         errorContext: { model: model.id, contextWindow: model.contextWindow, maxTokens: request.maxTokens },
         refit: fit.refit,
         onAttemptFailed(failed, error) {
