@@ -58,6 +58,7 @@ it.each<OpenCodeWire>(["openai-chat", "anthropic-messages"])("OpenCode by %s", a
     model: stand.simulator.model,
     prompt: "Compute 40+2 and write it to proof.txt",
     cwd: work,
+    timeoutMs: 180_000,
   });
   expect(run).toMatchObject({ code: 0, stderr: "" });
   expect(readFileSync(join(work, "proof.txt"), "utf8")).toBe(CONTENT);
@@ -82,6 +83,7 @@ it("Qwen Code", async () => {
     model: stand.simulator.model,
     prompt: "Compute 40+2 and write it to proof.txt",
     cwd: work,
+    timeoutMs: 180_000,
   });
   expect(run).toMatchObject({ code: 0, result: { subtype: "success", is_error: false, result: last } });
   expect(readFileSync(join(work, "proof.txt"), "utf8")).toBe(CONTENT);
@@ -106,6 +108,7 @@ it("aider", async () => {
     message: "Greet the world",
     files: ["greet.py"],
     cwd: work,
+    timeoutMs: 180_000,
   });
   expect(run).toMatchObject({ code: 0 });
   expect(run.stdout).toContain("Applied edit to greet.py");
