@@ -13,7 +13,7 @@ export type TestReport = {
     name: string;
     status: string;
     message?: string;
-    assertionResults: { status: string; fullName: string }[];
+    assertionResults: { status: string; fullName: string; title?: string; ancestorTitles?: string[] }[];
   }[];
 };
 

@@ -127,7 +127,7 @@ describe("probeEngine", () => {
     [
       "a web server",
       { "GET /": "<html></html>" },
-      "engine_misconfigured",
+      "engine_failed",
       "no engine here: /v1/models answered with status 404",
     ],
     [

@@ -62,17 +62,19 @@ describe("Failure: an engine hangs", () => {
 });
 
 describe("Failure: an engine is not there", () => {
-  it.each(WIRES)("%s > refused connections are told with a time to come back", async (wire) => {
+  it("both > refused connections are told with a time to come back", async () => {
     const gone = await startWireEngine();
-    const behind = await startWithConfig(gone.url, { timeouts: { probe_ms: 100 } });
+    const behind = await startWithConfig(gone.url);
     try {
       await gone.close();
-      for (const streams of [true, false]) {
-        const thrown = await thrownBy(clients(behind), wire, streams);
-        expect(thrown).toMatchObject(
-          wire === "anthropic" ? { status: 529, type: "overloaded_error" } : { status: 503, type: "server_error" },
-        );
-        expect(thrown.headers.get("retry-after")).toBe("5");
+      for (const wire of WIRES) {
+        for (const streams of [true, false]) {
+          const thrown = await thrownBy(clients(behind), wire, streams);
+          expect(thrown).toMatchObject(
+            wire === "anthropic" ? { status: 529, type: "overloaded_error" } : { status: 503, type: "server_error" },
+          );
+          expect(thrown.headers.get("retry-after")).toBe("5");
+        }
       }
     } finally {
       await behind.stop();

@@ -5,6 +5,7 @@ import { DONE, args, call, finish, role, say, textStream, think, usage } from ".
 import { type WireBody, type WireEngine, startWireEngine } from "../support/wire-engine.ts";
 import {
   type Received,
+  WIRES,
   type WireName,
   ask,
   post,
@@ -62,6 +63,23 @@ const FUNCTION = {
 };
 
 describe("Fidelity", () => {
+  describe.each(WIRES)("%s", (wire) => {
+    const stops = wire === "anthropic" ? { stop_sequences: ["END", "FIN"] } : { stop: ["END", "FIN"] };
+
+    it("stop sequences end the visible text, never the reasoning or a call, and the engine is stopped", async () => {
+      let stopped: () => void = () => {};
+      const gone = new Promise<void>((resolve) => (stopped = resolve));
+      engine.onGone = stopped;
+      engine.next({ steps: [role, think("FIN is near"), say("One E"), say("ND two"), "hang"] });
+      const { verdict } = await stream(evener, wire, stops);
+      expect(verdict).toMatchObject({ problems: [], end: "finish", reasoning: "FIN is near", text: "One " });
+      expect(verdict.reason).toBe(wire === "anthropic" ? "stop_sequence" : "stop");
+      await gone;
+      engine.next({ steps: [role, call(0, "f"), args(0, '{"a":"END"}'), finish("tool_calls"), usage(40, 9), DONE] });
+      expect((await stream(evener, wire, stops)).verdict.calls).toMatchObject([{ arguments: '{"a":"END"}' }]);
+    });
+  });
+
   describe("anthropic", () => {
     it("system messages inside the conversation keep their place, folded into the message before them", async () => {
       const { engine: body } = await served("anthropic", {
@@ -388,13 +406,12 @@ describe("Fidelity", () => {
       expect(body.messages[1]?.content).toMatch(/^One\.\s+<system-reminder>\s*Be brief\./);
     });
 
-    it("sampling, stop, seed of 64 bits, and engine parameters, as they came", async () => {
+    it("sampling, seed of 64 bits, and engine parameters, as they came", async () => {
       const more = {
         temperature: 0,
         top_p: 0.9,
         frequency_penalty: 0.1,
         presence_penalty: 0.2,
-        stop: ["A", "B"],
         top_k: 20,
         min_p: 0.05,
         repetition_penalty: 1.1,

@@ -58,7 +58,8 @@ describe.each([
       const played = playback(name, recorded, cases, expected);
       engine.next(...played.answers);
       const answer = await sendRecorded(recorded);
-      check(answer, wire, recorded, expected, played.said);
+      check(answer, wire, recorded, expected, played.said && untilStop(played.said, wire, recorded.request));
+      if (played.said !== undefined) expect(engine.lastBody()).not.toHaveProperty("stop");
       if (expected.engine !== undefined) expect(engine.lastBody()).toMatchObject(expected.engine);
       if (expected.prompt !== undefined) {
         const prompt = JSON.stringify(engine.lastBody().messages);
@@ -128,6 +129,15 @@ function playback(
     usage: { prompt_tokens: 40, completion_tokens: 7, total_tokens: 47 },
   });
   return { answers: [{ steps: chat }, { steps: chat }], said: { ...verdict, reason: verdict.reason ?? "" } };
+}
+
+/** What the client should see of an answer whose text holds one of its stop sequences. */
+function untilStop(said: Said, wire: WireName, sent: RecordedCase["request"]): Said {
+  if (typeof sent !== "object" || sent === null) return said;
+  const stops = (sent["stop_sequences"] ?? sent["stop"] ?? []) as string[];
+  const at = stops.map((stop) => said.text.indexOf(stop)).find((place) => place >= 0);
+  if (at === undefined) return said;
+  return { ...said, text: said.text.slice(0, at), reason: wire === "anthropic" ? "stop_sequence" : "stop" };
 }
 
 /** What its chat endpoint sends when the engine core dies: what was said so far, an error event, and `[DONE]`. */

@@ -100,6 +100,10 @@ export const EXPECTED: Readonly<Record<string, Expected>> = {
 
   // vLLM answers, but loses something of the request.
   "ant-billing-header-render": { answeredAs: TEXT, prompt: /^(?!.*billing-header)/ },
+  // Found in the reasoning, a stop sequence ended the answer there.
+  "ant-stop-sequence": { answeredAs: TEXT },
+  "ant-stop-sequence-stream": { answeredAs: TEXT },
+  "oai-stop": { answeredAs: "oai-chat" },
   "ant-document-in-toolresult": { prompt: /<document/ },
   "ant-inline-system": { prompt: /<system-reminder>\\n<reminder> be brief/ },
   "ant-render-toolresult-iserror": { answeredAs: TEXT, prompt: /Error: boom: no such city/ },
