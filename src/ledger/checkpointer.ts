@@ -1,6 +1,6 @@
 /**
- * Knows the requests in flight, and says once a second to the database how far they are: one statement for all. While the database is
- * away it says so to the journal.
+ * Knows the requests in flight, and notes once a second how far they are: in the database, one statement for all; in the journal where
+ * that is what is durable, and while the database is away or slow.
  */
 import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
@@ -19,6 +19,8 @@ export type Checkpointer = {
   remove(request: LiveRequest): boolean;
   /** A checkpoint of this request now. */
   check(request: LiveRequest): void;
+  /** Resolves when the database knows what the journal has been told so far. */
+  flush(): Promise<void>;
   readonly live: number;
   close(): void;
 };
@@ -26,7 +28,7 @@ export type Checkpointer = {
 export type CheckpointerParts = {
   store: Store;
   journal: Journal;
-  /** Whether counts go into the journal always, not only while the database is away. */
+  /** Whether counts go into the journal always; the database then hears of them when a hold must grow or a lease is to be renewed. */
   journalAll: boolean;
   presence: Presence;
   known: KnownTerms;
@@ -52,46 +54,49 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   };
 
   const toStore = batcher(async (items: CheckpointItem[]) => {
-    if (journalAll) toJournal(items);
     const results = await checkpointHolds(store, leaseMs, items);
     return items.map((item) => results.get(item.request_id));
   }, MOST_A_STATEMENT);
 
-  const checkInJournal = (requests: readonly LiveRequest[]): void => {
-    const items = requests.map((request) => request.checkpoint());
-    toJournal(items);
-    requests.forEach((request, index) => {
-      const item = items[index];
-      const more = item === undefined ? 0n : request.missing(item);
-      if (more <= 0n) request.checked({ amount: request.amount, refused: null });
-      else if (known.take(request.item.tenant_id, request.item.key_id, more))
-        request.checked({ amount: request.amount + more, refused: null });
-      else request.unchecked(AWAY);
-    });
+  const checkInStore = async (request: LiveRequest): Promise<void> => {
+    const item = request.checkpoint();
+    try {
+      request.checked(await toStore.add(item));
+    } catch (error) {
+      if (isStoreAway(error)) presence.fail();
+      else onProblem("a checkpoint failed", error);
+      toJournal([item]);
+      request.failed(AWAY);
+    }
   };
 
-  const checkInStore = (request: LiveRequest): void => {
+  /** Without the database a hold grows as far as is known to be covered. */
+  const checkAlone = (request: LiveRequest): CheckpointItem => {
     const item = request.checkpoint();
-    toStore.add(item).then(
-      (result) => request.checked(result),
-      (error: unknown) => {
-        if (isStoreAway(error)) presence.fail();
-        else onProblem("a checkpoint failed", error);
-        if (!journalAll) toJournal([item]);
-        request.unchecked(AWAY);
-      },
-    );
+    const more = request.missing(item);
+    if (more <= 0n) request.checked({ amount: request.amount, refused: null });
+    else if (known.take(request.item.tenant_id, request.item.key_id, more))
+      request.checked({ amount: request.amount + more, refused: null });
+    else request.failed(AWAY);
+    return item;
   };
 
   const tick = (): void => {
     const now = performance.now();
-    const inJournal: LiveRequest[] = [];
+    const counts: CheckpointItem[] = [];
     for (const request of live) {
-      if (request.busy || (!request.grown && now - request.checkedAt < leaseMs / 3)) continue;
-      if (presence.away || unheld.has(request)) inJournal.push(request);
-      else checkInStore(request);
+      const { grown } = request;
+      const alone = presence.away || unheld.has(request);
+      const renew = now - request.checkedAt > leaseMs / 3;
+      if (!request.busy && alone) {
+        if (grown || renew) counts.push(checkAlone(request));
+        continue;
+      }
+      if (grown && (journalAll || request.busy)) counts.push(request.count());
+      const due = journalAll ? request.outgrown : grown;
+      if (!request.busy && (due || renew)) void checkInStore(request);
     }
-    if (inJournal.length > 0) checkInJournal(inJournal);
+    if (counts.length > 0) toJournal(counts);
   };
   const timer = setInterval(tick, everyMs).unref();
 
@@ -106,8 +111,12 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     },
     check(request) {
       if (request.busy || !live.has(request)) return;
-      if (presence.away || unheld.has(request)) checkInJournal([request]);
-      else checkInStore(request);
+      if (presence.away || unheld.has(request)) toJournal([checkAlone(request)]);
+      else void checkInStore(request);
+    },
+    async flush() {
+      const behind = [...live].filter((request) => !request.busy && !unheld.has(request) && request.unchecked);
+      await Promise.all(behind.map(checkInStore));
     },
     get live() {
       return live.size;

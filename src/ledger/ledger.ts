@@ -25,7 +25,7 @@ export function createLedger(
   store: Store,
   journal: Journal,
   options: LedgerOptions & { owner: string },
-): Omit<Ledger, "recovered"> {
+): Omit<Ledger, "recovered"> & { /** Resolves when the database knows all running counts. */ flush(): Promise<void> } {
   const { owner, leaseMs = 15_000, patienceMs = 2_000, capacity = 50_000, onProblem = () => {} } = options;
   /** PGlite never syncs: there the journal is what makes a step durable. Postgres needs it only while it is away. */
   const journalAll = store.kind === "pglite";
@@ -168,6 +168,7 @@ export function createLedger(
         journalBytes: journal.bytes,
       };
     },
+    flush: () => checkpointer.flush(),
     async close(closePatienceMs) {
       checkpointer.close();
       await upkeep.close();

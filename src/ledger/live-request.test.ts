@@ -123,7 +123,7 @@ describe("a request in flight", () => {
     counts.output = 400;
     live.progress();
     expect(asks).toHaveLength(1);
-    live.unchecked("database away");
+    live.failed("database away");
     expect(stream.cuts).toBe(0);
     counts.output = 480;
     live.progress();

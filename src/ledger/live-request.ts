@@ -50,7 +50,8 @@ export class LiveRequest {
   checkedAt = performance.now();
   #checkpoint = 0;
   #begunAt = 0;
-  #checkedOutput = 0;
+  #checkedAs = 0;
+  #countedOutput = 0;
   /** Tokens of output that the checkpoint on its way asks for beside what is counted; 0 for a regular one. */
   #ahead = 0;
   /** Most tokens to ask for: less once so much was refused. */
@@ -74,16 +75,20 @@ export class LiveRequest {
     if (this.counts.output >= this.#watchFrom) this.#runsLow();
   }
 
+  /** Whether there is more than what was counted last. */
   get grown(): boolean {
-    return this.counts.output !== this.#checkedOutput;
+    return this.counts.output !== this.#countedOutput;
   }
 
-  /** What the next checkpoint says; it is then on its way. */
-  checkpoint(): CheckpointItem {
-    this.busy = true;
-    this.#begunAt = performance.now();
+  /** Whether the database does not know the last count. */
+  get unchecked(): boolean {
+    return this.#checkpoint > this.#checkedAs || this.grown;
+  }
+
+  /** What is counted by now, numbered. */
+  count(): CheckpointItem {
     const { usage } = this.counts;
-    this.#checkedOutput = usage.output;
+    this.#countedOutput = usage.output;
     return {
       request_id: this.item.request_id,
       checkpoint: ++this.#checkpoint,
@@ -94,6 +99,15 @@ export class LiveRequest {
       reasoning: Math.min(usage.reasoning, usage.output),
       ahead: this.#ahead,
     };
+  }
+
+  /** What the next checkpoint says; it is then on its way, until `checked` or `failed`. */
+  checkpoint(): CheckpointItem {
+    this.busy = true;
+    this.#begunAt = performance.now();
+    const item = this.count();
+    this.#checkedAs = item.checkpoint;
+    return item;
   }
 
   /** What became of the checkpoint; undefined: the hold was not found. */
@@ -119,7 +133,7 @@ export class LiveRequest {
   }
 
   /** The database did not answer: what is held is all there is. */
-  unchecked(why: string): void {
+  failed(why: string): void {
     this.busy = false;
     if (this.exhausted) return;
     this.refusedBy = why;
@@ -133,6 +147,12 @@ export class LiveRequest {
     const { price } = this.terms;
     if (price === null) return 0n;
     return costOf(price, { ...this.counts.usage, output: output + ahead }) - this.amount;
+  }
+
+  /** Whether what is counted costs more than is held. */
+  get outgrown(): boolean {
+    const { price } = this.terms;
+    return price !== null && costOf(price, this.counts.usage) > this.amount;
   }
 
   /** nano-USD of the hold that the counts do not use up. */

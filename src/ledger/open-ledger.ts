@@ -25,7 +25,10 @@ export async function openLedger(store: Store, options: LedgerOptions): Promise<
       directory: left.directory,
       first: left.first,
       ledger: ledgerId,
-      beforeRemoval: () => syncEmbedded(store),
+      beforeRemoval: async () => {
+        await ledger.flush();
+        await syncEmbedded(store);
+      },
       onProblem,
     });
     const ledger = createLedger(store, journal, { ...options, owner });

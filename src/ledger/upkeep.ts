@@ -36,7 +36,7 @@ export function startUpkeep(store: Store, journal: Journal, presence: Presence, 
     work = 0;
     for (const table of BUSY_TABLES)
       await store.run({ name: `vacuum-${table}`, text: `VACUUM (SKIP_LOCKED) ${table}` }, []);
-    if (store.kind === "pglite") await journal.roll();
+    if (journal.bytes > 0) await journal.roll();
   };
 
   const running = new Set<Promise<void>>();
