@@ -1,5 +1,6 @@
 /** The command line's entry: registers the subcommands of commands/ and turns failures into one line and an exit code. */
 import { Command, CommanderError } from "commander";
+import { register as registerAdminKey } from "./commands/admin-key.ts";
 import { register as registerBudget } from "./commands/budget.ts";
 import { register as registerClaude } from "./commands/claude.ts";
 import { CliError } from "./commands/cli-error.ts";
@@ -35,6 +36,7 @@ for (const register of [
   registerSessions,
   registerInvoice,
   registerLedger,
+  registerAdminKey,
   registerSimulate,
 ]) {
   register(program);

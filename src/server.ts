@@ -7,6 +7,7 @@ import { handleChat } from "./gateway/handle-chat.ts";
 import { adminApp, type AdminOptions } from "./routes/admin.ts";
 import { apiApp } from "./routes/api.ts";
 import { handleCountTokens } from "./routes/count-tokens.ts";
+import { organizationApp } from "./routes/organization.ts";
 import type { AnthropicMessagesCodec } from "./wire/anthropic-messages/codec.ts";
 import { speaksAnthropic } from "./wire/model-list.ts";
 import { openaiChat } from "./wire/openai-chat/codec.ts";
@@ -27,6 +28,7 @@ export function createGatewayServer({ gateway, anthropicMessages, admin, metrics
   const codecOf = (path: string, headers: Headers): WireCodec =>
     path.startsWith("/v1/messages") || speaksAnthropic(Object.fromEntries(headers)) ? anthropicMessages : openaiChat;
   const adminListener = getRequestListener(adminApp(admin).fetch, { overrideGlobalObjects: false });
+  const organizationListener = getRequestListener(organizationApp(admin).fetch, { overrideGlobalObjects: false });
   const apiListener = getRequestListener(
     apiApp({ gateway, codecOf, metrics, pingStore: () => admin.store.ping() }).fetch,
     { overrideGlobalObjects: false },
@@ -42,6 +44,8 @@ export function createGatewayServer({ gateway, anthropicMessages, admin, metrics
       if (path === "/v1/responses") return handleChat(gateway, openaiResponses, req, res);
       if (path === "/v1/messages/count_tokens") return handleCountTokens(gateway, anthropicMessages, req, res);
     }
+    if (path.startsWith("/v1/organizations/") || path === "/api/oauth/usage" || path === "/admin/openapi.json")
+      return Promise.resolve(organizationListener(req, res));
     return Promise.resolve(path.startsWith("/admin/") ? adminListener(req, res) : apiListener(req, res));
   };
 

@@ -17,6 +17,7 @@ import type { Gateway } from "../gateway/gateway.ts";
 import { createObserver } from "../gateway/observer.ts";
 import { Repeats } from "../gateway/repeats.ts";
 import { SilenceWatch } from "../gateway/silence-watch.ts";
+import { parseUsd } from "../ledger/money.ts";
 import { createUsageWriter } from "../ledger/usage-writer.ts";
 import { EnginePool, type EngineAddress } from "../routing/engine-pool.ts";
 import { ModelRegistry } from "../routing/model-registry.ts";
@@ -127,7 +128,15 @@ export async function runGateway({
     const server = createGatewayServer({
       gateway,
       anthropicMessages,
-      admin: { store, keyRing, adminKeys, pepper, onFault },
+      admin: {
+        store,
+        keyRing,
+        adminKeys,
+        pepper,
+        engineCosts: engineCosts(config),
+        issuer: { name: config.invoices.issuer, lines: config.invoices.address },
+        onFault,
+      },
       metrics: () => metrics.exposition(),
     });
     const url = await listen(server, config);
@@ -149,6 +158,14 @@ export async function runGateway({
     if (thrown instanceof StoreError || thrown instanceof SecretError) throw new CliError(thrown.message, 1, thrown);
     throw thrown;
   }
+}
+
+/** By the name that usage rows carry. */
+function engineCosts(config: Config): Map<string, bigint> {
+  const costs = new Map<string, bigint>();
+  for (const { name, url, cost_per_hour: cost } of config.engines)
+    if (cost !== undefined) costs.set(name ?? new URL(url).host, parseUsd(cost));
+  return costs;
 }
 
 function anthropicWire(secret: GatewaySecret) {

@@ -15,6 +15,11 @@ const engine = z.strictObject({
   url: engineUrl.describe("Base URL of the engine, with or without /v1."),
   api_key: z.string().min(1).optional().describe("Key that the engine asks for, sent as a bearer token."),
   name: z.string().min(1).optional().describe("Name in logs, metrics and usage rows; host:port by default."),
+  cost_per_hour: z
+    .string()
+    .regex(/^\d{1,6}(\.\d{1,9})?$/, "must be USD an hour in quotes, such as \"2.49\"")
+    .optional()
+    .describe("USD an hour, in quotes, that the engine costs; reports then show what tokens cost to make."),
 });
 
 const model = z.strictObject({
@@ -66,6 +71,12 @@ export const configSchema = z.strictObject({
     .default({})
     .describe("Which served model answers for a family of Claude names: opus, sonnet, haiku, default."),
   aliases: z.record(z.string().min(1), z.string().min(1)).default({}).describe("Other names for served models."),
+  invoices: z
+    .strictObject({
+      issuer: z.string().min(1).default("Evener").describe("Who sends the invoices; their name."),
+      address: z.array(z.string()).max(8).default([]).describe("Lines under the name: address, tax number."),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       body_bytes: z.int().min(1024).default(33_554_432).describe("Largest request body."),
@@ -99,5 +110,3 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>;
 /** A configuration as a person writes it. */
 export type ConfigInput = z.input<typeof configSchema>;
-export type EngineConfig = z.output<typeof engine>;
-export type ModelConfig = z.output<typeof model>;

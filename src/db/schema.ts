@@ -160,6 +160,10 @@ export type AdminKeyTable = {
   id: string;
   name: string;
   hmac: Bytes;
+  access: Generated<"read" | "write">;
+  /** Null: given to the gateway at its start. */
+  hint: string | null;
+  created_by: string | null;
   created_at: DefaultTime;
   revoked_at: Date | null;
 };

@@ -1,8 +1,9 @@
 /** Reads the admin API's bodies and queries by their schemas, and says in one line what is wrong with them. */
-import type { Context } from "hono";
+import type { HonoRequest } from "hono";
 import { z } from "zod";
 import { GatewayError } from "../conversation/errors.ts";
-import type { AdminEnv } from "./admin.ts";
+
+type WithRequest = { req: Pick<HonoRequest, "text" | "query"> };
 
 /** Postgres cannot hold U+0000, so nothing is named with it. */
 export const filterText = z.string().refine((text) => !text.includes("\0"), "must not contain U+0000");
@@ -13,7 +14,7 @@ export const timeText = z.iso
   .transform((text) => new Date(text));
 
 /** Throws GatewayError `invalid_json` or `invalid_request`. */
-export async function readBody<T extends z.ZodType>(c: Context<AdminEnv>, schema: T): Promise<z.output<T>> {
+export async function readBody<T extends z.ZodType>(c: WithRequest, schema: T): Promise<z.output<T>> {
   const text = await c.req.text();
   let value: unknown;
   try {
@@ -25,7 +26,7 @@ export async function readBody<T extends z.ZodType>(c: Context<AdminEnv>, schema
 }
 
 /** Throws GatewayError `invalid_request`. */
-export function readQuery<T extends z.ZodType>(c: Context<AdminEnv>, schema: T): z.output<T> {
+export function readQuery<T extends z.ZodType>(c: WithRequest, schema: T): z.output<T> {
   return check(schema, c.req.query());
 }
 

@@ -5,23 +5,23 @@ import { type VirtualKey, createKey, listKeys, revokeKey } from "../admission/ke
 import { filterText, readBody, readQuery } from "./admin-input.ts";
 import type { AdminEnv, AdminOptions } from "./admin.ts";
 
-const NewKey = z.strictObject({
+export const NewKeyBody = z.strictObject({
   tenant: z.string(),
   name: z.string().optional(),
   expires_at: z.iso.datetime({ offset: true }).optional(),
 });
-const Filter = z.strictObject({ tenant: filterText.optional() });
+export const KeysQuery = z.strictObject({ tenant: filterText.optional() });
 
 export function keyRoutes(app: Hono<AdminEnv>, { store, keyRing, pepper }: AdminOptions): void {
   app.post("/keys", async (c) => {
-    const { tenant, name, expires_at } = await readBody(c, NewKey);
+    const { tenant, name, expires_at } = await readBody(c, NewKeyBody);
     const expiresAt = expires_at === undefined ? undefined : new Date(expires_at);
     const { secret, ...key } = await createKey(store, pepper, c.get("admin").id, { tenant, name, expiresAt });
     const { id, ...rest } = keyJson(key);
     return c.json({ id, key: secret, ...rest }, 201);
   });
   app.get("/keys", async (c) => {
-    const keys = await listKeys(store, readQuery(c, Filter));
+    const keys = await listKeys(store, readQuery(c, KeysQuery));
     return c.json({ data: keys.map(keyJson) });
   });
   app.post("/keys/:id/revoke", async (c) => {

@@ -13,6 +13,7 @@ import { isStoreAway } from "../db/store-error.ts";
 import { newRequestId } from "../gateway/request-id.ts";
 import type { EngineCosts } from "../ledger/admin/engine-cost.ts";
 import type { Issuer } from "../ledger/invoice/invoice-html.ts";
+import { adminKeyRoutes } from "./admin-admin-keys.ts";
 import { budgetRoutes } from "./admin-budgets.ts";
 import { invoiceRoutes } from "./admin-invoices.ts";
 import { ledgerRoutes } from "./admin-ledger.ts";
@@ -50,12 +51,14 @@ export function adminApp(options: AdminOptions): Hono<AdminEnv> {
     c.set("requestId", requestId);
     c.header("request-id", requestId);
     c.header("cache-control", "no-store");
-    const admin = adminKeys.find(credentialsOf(c.req.header()));
+    const admin = await adminKeys.find(credentialsOf(c.req.header()));
     if (admin === undefined)
       throw new GatewayError(
         "unknown_key",
         "this is not an admin key of this gateway (tenants' keys do not work here)",
       );
+    if (admin.access === "read" && c.req.method !== "GET" && c.req.method !== "HEAD")
+      throw new GatewayError("forbidden", "this admin key may only read; use one that was made with --write");
     c.set("admin", admin);
     await next();
   });
@@ -76,6 +79,7 @@ export function adminApp(options: AdminOptions): Hono<AdminEnv> {
   budgetRoutes(app, options);
   invoiceRoutes(app, options);
   ledgerRoutes(app, options);
+  adminKeyRoutes(app, options);
   sessionRoutes(app, options);
 
   app.notFound(() => {

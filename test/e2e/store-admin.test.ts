@@ -70,7 +70,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
 
   it("lets in an admin key in either header, and says whose it is", async () => {
     const { status, body } = await ask("GET", "/whoami");
-    expect([status, body]).toEqual([200, { id: expect.stringMatching(/^adm_/), name: "test" }]);
+    expect([status, body]).toEqual([200, { id: expect.stringMatching(/^adm_/), name: "test", access: "write" }]);
     const bearer = await ask("GET", "/whoami", undefined, { authorization: `Bearer ${ADMIN_KEY}` });
     expect(bearer.body).toEqual(body);
   });

@@ -1,0 +1,105 @@
+/**
+ * `GET /api/oauth/usage` with a tenant's key: dollars for Claude Code's `/usage` and status line, as its gateway protocol has them. The cap
+ * that `extra_usage` is about is the one that the usage-limit headers are about.
+ */
+import type { Hono } from "hono";
+import { sql } from "kysely";
+import { GatewayError } from "../conversation/errors.ts";
+import { type SpendCap, surpassedThreshold, utilization } from "../conversation/spend-cap.ts";
+import { type Budget, budgetsOfKey } from "../ledger/admin/budgets.ts";
+import { type Db, rowOf } from "../ledger/admin/read-rows.ts";
+import type { AdminOptions } from "./admin.ts";
+import { PERIOD_NAMES } from "./organization-spend-limits.ts";
+import type { OrganizationEnv } from "./organization.ts";
+
+const NANO_A_CENT = 10_000_000n;
+
+export function ownUsageRoute(app: Hono<OrganizationEnv>, { store }: AdminOptions): void {
+  app.get("/api/oauth/usage", async (c) => {
+    const caller = c.get("caller");
+    if (caller.kind !== "key")
+      throw new GatewayError("forbidden", "this shows a tenant's key its own usage; use that key");
+    const { principal } = caller;
+    const budgets = await budgetsOfKey(store.db, principal);
+    return c.json(budgets.length === 0 ? uncapped(await spentByKey(store.db, principal.keyId)) : capped(budgets));
+  });
+}
+
+/** Cents as numbers and whole percents: what clients read is for the eye. The exact sums are in the usage report. */
+function capped(budgets: readonly Budget[]) {
+  const caps = budgets.map((budget) => ({ budget, cap: capOf(budget) }));
+  const binding = caps.reduce((a, b) => (isFuller(b.cap, a.cap) ? b : a));
+  return {
+    extra_usage: {
+      is_enabled: true,
+      monthly_limit: cents(binding.budget.amount),
+      used_credits: cents(binding.budget.spent),
+      utilization: percent(binding.cap),
+      currency: "USD",
+    },
+    limits: caps.map(({ budget, cap }) => ({
+      kind: "spend",
+      group: PERIOD_NAMES[budget.period],
+      percent: percent(cap),
+      resets_at: budget.resetsAt.toISOString(),
+      severity: severity(cap),
+      is_active: budget === binding.budget,
+    })),
+  };
+}
+
+/** The fullest; of those that are spent the one that resets last. */
+function isFuller(a: SpendCap, b: SpendCap): boolean {
+  const [spentA, spentB] = [utilization(a) >= 1, utilization(b) >= 1];
+  if (spentA && spentB) return a.resetsAt > b.resetsAt;
+  return utilization(a) > utilization(b);
+}
+
+function capOf({ scope, period, amount, spent, resetsAt }: Budget): SpendCap {
+  return { scope: scope.type, period, limit: amount, spent, resetsAt };
+}
+
+function severity(cap: SpendCap): "normal" | "warning" | "critical" {
+  const threshold = surpassedThreshold(cap);
+  if (threshold === null) return "normal";
+  return threshold === 0.75 ? "warning" : "critical";
+}
+
+/** 100 only when nothing is left. */
+function percent(cap: SpendCap): number {
+  return Math.floor(utilization(cap) * 100);
+}
+
+function cents(nano: bigint): number {
+  return Number((nano < 0n ? 0n : nano) / NANO_A_CENT);
+}
+
+type Spent = { day: bigint; week: bigint; month: bigint };
+
+function uncapped({ day, week, month }: Spent) {
+  const spent = (nano: bigint) => ({ limit: null, used_credits: cents(nano), utilization: null });
+  return {
+    extra_usage: {
+      is_enabled: true,
+      monthly_limit: null,
+      used_credits: cents(month),
+      utilization: null,
+      currency: "USD",
+      daily: spent(day),
+      weekly: spent(week),
+    },
+    limits: [],
+  };
+}
+
+async function spentByKey(db: Db, keyId: string): Promise<Spent> {
+  const since = (period: string) =>
+    sql`coalesce(sum(cost) FILTER (WHERE hour >= date_trunc(${period}, now(), 'UTC')), 0)::bigint`;
+  const row = await rowOf(
+    db,
+    sql<Spent>`
+      SELECT ${since("day")} AS day, ${since("week")} AS week, ${since("month")} AS month FROM usage_hour
+      WHERE key_id = ${keyId} AND hour >= least(date_trunc('month', now(), 'UTC'), date_trunc('week', now(), 'UTC'))`,
+  );
+  return row ?? { day: 0n, week: 0n, month: 0n };
+}
