@@ -31,10 +31,13 @@ export function createFinisher(parts: FinisherParts): Finish {
   const inJournal = async (item: SettleItem, applied: Promise<void>): Promise<void> => {
     const record: SettleRecord = { t: "settle", item };
     const entry = journal.append(JSON.stringify(record));
-    applied.then(() => entry.done(), (error: unknown) => {
-      // What the database refuses for good would be refused again at every start.
-      if (!isStoreAway(error)) entry.done();
-    });
+    applied.then(
+      () => entry.done(),
+      (error: unknown) => {
+        // What the database refuses for good would be refused again at every start.
+        if (!isStoreAway(error)) entry.done();
+      },
+    );
     try {
       await entry.durable;
     } catch (error) {
