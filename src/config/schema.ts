@@ -17,7 +17,7 @@ const engine = z.strictObject({
   name: z.string().min(1).optional().describe("Name in logs, metrics and usage rows; host:port by default."),
   cost_per_hour: z
     .string()
-    .regex(/^\d{1,6}(\.\d{1,9})?$/, "must be USD an hour in quotes, such as \"2.49\"")
+    .regex(/^\d{1,6}(\.\d{1,9})?$/, 'must be USD an hour in quotes, such as "2.49"')
     .optional()
     .describe("USD an hour, in quotes, that the engine costs; reports then show what tokens cost to make."),
 });
