@@ -238,6 +238,7 @@ CREATE FUNCTION period_end(p_period text, p_start date) RETURNS timestamptz LANG
     ELSE interval '1 month' END) AT TIME ZONE 'UTC'
 $$;
 
+-- The functions below are planned once a connection, when their tables may be empty: they are told to use the indexes all the same.
 ---------------------------------------------------------------------------------------------------------------- reserve
 
 -- Which of these amounts do not fit, taken one after the other in their order: for each null (fits), 0 (refused by the account)
@@ -319,7 +320,8 @@ RETURNS TABLE (
   unspent bigint,
   -- The budget that refused or, of those that did not, the one that is spent furthest.
   cap_scope text, cap_period text, cap_limit bigint, cap_spent bigint, cap_resets_at timestamptz
-) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+) LANGUAGE plpgsql
+  SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_now     timestamptz;
@@ -410,7 +412,8 @@ END $$;
 -- Items: request_id, checkpoint, input_uncached, cache_read, cache_write, output, reasoning, ahead (tokens of output to cover beside).
 -- Answers for each hold that is there what it is now, and which limit refused a larger one. A hold that is being settled is passed by.
 CREATE FUNCTION ledger_checkpoint(p_lease interval, p_requests text[], p_items json)
-RETURNS TABLE (checked text, amount bigint, refused text) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+RETURNS TABLE (checked text, amount bigint, refused text) LANGUAGE plpgsql
+  SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_now     timestamptz := clock_timestamp();
@@ -536,7 +539,8 @@ END $$;
 -- needed, so that a request whose hold is gone (or never reached this database) is charged as well.
 -- A request that was settled from its checkpoint is adjusted; one that was settled otherwise stays as it is.
 CREATE FUNCTION ledger_settle(p_accounts bigint[], p_requests text[], p_items json)
-RETURNS TABLE (settled text, result text) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+RETURNS TABLE (settled text, result text) LANGUAGE plpgsql
+  SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_written bigint;
