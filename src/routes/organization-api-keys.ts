@@ -8,7 +8,7 @@ import type { Store } from "../db/open-store.ts";
 import { filterText, readBody } from "./admin-input.ts";
 import type { AdminOptions } from "./admin.ts";
 import { PageQuery, one, pageOf, readQueries } from "./organization-input.ts";
-import { type OrganizationEnv, adminOf } from "./organization.ts";
+import { type OrganizationEnv, adminOf } from "./organization-caller.ts";
 
 const STATES = ["active", "inactive", "archived", "expired"] as const;
 export const ApiKeysQuery = PageQuery.extend({ workspace_id: one(filterText), status: one(z.enum(STATES)) });

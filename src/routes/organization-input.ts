@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { z } from "zod";
 import { GatewayError } from "../conversation/errors.ts";
 import { filterText } from "./admin-input.ts";
-import type { OrganizationEnv } from "./organization.ts";
+import type { OrganizationEnv } from "./organization-caller.ts";
 
 /** A query value that may be given many times; absent is undefined. */
 export const many = <T extends z.ZodType<unknown, string>>(item: T) => z.array(item).max(100).optional();

@@ -18,7 +18,7 @@ import { formatScaled } from "../ledger/scaled.ts";
 import { filterText, timeText } from "./admin-input.ts";
 import type { AdminOptions } from "./admin.ts";
 import { limitOf, many, one, readQueries } from "./organization-input.ts";
-import type { OrganizationEnv } from "./organization.ts";
+import type { OrganizationEnv } from "./organization-caller.ts";
 
 /** Groups that Anthropic has and a gateway of one's own engines does not: accepted, and null in every row. */
 const OTHER_GROUPS = [

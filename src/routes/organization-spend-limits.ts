@@ -16,7 +16,7 @@ import { moneyChange } from "./admin-change.ts";
 import { filterText, readBody } from "./admin-input.ts";
 import type { AdminOptions } from "./admin.ts";
 import { PageQuery, many, one, pageOf, readQueries } from "./organization-input.ts";
-import { type OrganizationEnv, adminOf } from "./organization.ts";
+import { type OrganizationEnv, adminOf } from "./organization-caller.ts";
 
 export const PERIOD_NAMES = { day: "daily", week: "weekly", month: "monthly" } as const;
 const PERIODS = { daily: "day", weekly: "week", monthly: "month" } as const;

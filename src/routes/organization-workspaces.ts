@@ -8,7 +8,7 @@ import type { Store } from "../db/open-store.ts";
 import { readBody } from "./admin-input.ts";
 import type { AdminOptions } from "./admin.ts";
 import { PageQuery, one, pageOf, readQueries } from "./organization-input.ts";
-import { type OrganizationEnv, adminOf } from "./organization.ts";
+import { type OrganizationEnv, adminOf } from "./organization-caller.ts";
 
 /** Of Anthropic's other fields (residency, encryption keys, colours) a tenant has none: they are accepted and change nothing. */
 export const WorkspaceBody = z.object({ name: z.string() });

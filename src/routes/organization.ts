@@ -3,27 +3,21 @@
  * what, and how failures look. An organization is this gateway, a workspace is a tenant, an API key a virtual key.
  * docs/admin-api.md is its reference, /admin/openapi.json its description for machines.
  */
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import type { Admin } from "../admission/admin-keys.ts";
-import { credentialsOf } from "../admission/credentials.ts";
-import { isKey } from "../admission/key-format.ts";
-import type { Principal } from "../admission/key-store.ts";
 import { GatewayError, retryHeaders, toGatewayError } from "../conversation/errors.ts";
 import { isStoreAway } from "../db/store-error.ts";
 import { newRequestId } from "../gateway/request-id.ts";
 import type { AdminOptions } from "./admin.ts";
 import { openApiDocument } from "./openapi.ts";
 import { apiKeyRoutes } from "./organization-api-keys.ts";
+import { type OrganizationEnv, callerOf } from "./organization-caller.ts";
 import { reportRoutes } from "./organization-reports.ts";
 import { spendLimitRoutes } from "./organization-spend-limits.ts";
 import { workspaceRoutes } from "./organization-workspaces.ts";
 import { ownUsageRoute } from "./own-usage.ts";
 
-/** A tenant's key may call what `forTenants` names, for itself; all else is for administrators. */
-export type Caller = { kind: "admin"; admin: Admin } | { kind: "key"; principal: Principal };
-export type OrganizationEnv = { Variables: { caller: Caller; requestId: string } };
-
+/** What a tenant's key may call, for itself; all else is for administrators. */
 const FOR_TENANTS = new Set(["/v1/organizations/usage_report/messages", "/api/oauth/usage"]);
 const MOST_BODY_BYTES = 64 * 1024;
 
@@ -81,20 +75,4 @@ export function organizationApp(options: AdminOptions): Hono<OrganizationEnv> {
     return c.json(body, error.row.status as 400);
   });
   return app;
-}
-
-async function callerOf(c: Context<OrganizationEnv>, { adminKeys, keyRing }: AdminOptions): Promise<Caller> {
-  const secret = credentialsOf(c.req.header());
-  if (isKey("virtual", secret)) return { kind: "key", principal: await keyRing.authenticate(secret) };
-  const admin = await adminKeys.find(secret);
-  if (admin === undefined)
-    throw new GatewayError("unknown_key", "this is neither an admin key of this gateway nor a tenant's key");
-  return { kind: "admin", admin };
-}
-
-/** For routes that no tenant's key reaches. */
-export function adminOf(c: Context<OrganizationEnv>): Admin {
-  const caller = c.get("caller");
-  if (caller.kind !== "admin") throw new GatewayError("forbidden", "use an admin key");
-  return caller.admin;
 }

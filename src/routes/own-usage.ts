@@ -10,7 +10,7 @@ import { type Budget, budgetsOfKey } from "../ledger/admin/budgets.ts";
 import { type Db, rowOf } from "../ledger/admin/read-rows.ts";
 import type { AdminOptions } from "./admin.ts";
 import { PERIOD_NAMES } from "./organization-spend-limits.ts";
-import type { OrganizationEnv } from "./organization.ts";
+import type { OrganizationEnv } from "./organization-caller.ts";
 
 const NANO_A_CENT = 10_000_000n;
 
