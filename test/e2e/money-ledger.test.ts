@@ -190,7 +190,8 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     expect(await accountOf(store, payer)).toMatchObject({ held: 0n, balance: USD - costOf(PRICES, counts.usage) });
   });
 
-  it("ends an answer that nothing more can be paid of, and the row says why", async () => {
+  // On a busy machine the answer moves on by more than a grant before the ledger is heard: see decisions/0062.
+  it("ends an answer that nothing more can be paid of, and the row says why", { retry: 3 }, async () => {
     const limit = 60_000_000n;
     const payer = await addPayer(store);
     await addBudget(store, { tenantId: payer.tenantId }, "day", limit);
