@@ -19,6 +19,8 @@ export default defineConfig({
           hookTimeout: 60_000,
           globalSetup: ["test/support/build-once.ts"],
           maxWorkers: 2,
+          // Real servers and clients on a shared machine: a test that fails twice is wrong, one that fails once may have been starved.
+          retry: 1,
           // After the unit tests: they would take each other's cores, and vitest asks for an order.
           sequence: { groupOrder: 1 },
         },
@@ -29,6 +31,7 @@ export default defineConfig({
           name: "slow",
           include: ["test/slow/**/*.test.ts"],
           testTimeout: 900_000,
+          retry: 2,
           hookTimeout: 900_000,
           globalSetup: ["test/support/build-once.ts"],
           fileParallelism: false,
