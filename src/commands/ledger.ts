@@ -45,7 +45,7 @@ export function register(program: Command): void {
     .action(async (options: { since?: Date; json?: true }) => {
       const rebuilt = await adminClient().post("/ledger/rebuild", Rebuilt, { since: options.since?.toISOString() });
       if (options.json) return printJson(rebuilt);
-      print(`Rebuilt ${rebuilt.days} days; ${rebuilt.corrected} sums were not right.`);
+      print(`Rebuilt ${rebuilt.days} day${rebuilt.days === 1 ? "" : "s"}; ${rebuilt.corrected} sums were not right.`);
     });
 
   ledger
