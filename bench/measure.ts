@@ -10,7 +10,7 @@ export type Target = {
   wire: Wire;
   url: string;
   key: string;
-  /** Processes whose CPU is measured, with their descendants; the first one's memory too. */
+  /** Processes whose CPU is measured, with their descendants: the gateway, then its database. Memory is the gateway's. */
   pids: readonly number[];
 };
 
@@ -19,6 +19,8 @@ export type Measurement = LoadResult & {
   target: string;
   /** CPU of the target in the measured window, its length, and the chunks that arrived in it. */
   targetCpuMs: number;
+  /** What of it the gateway's database took, where that is a process of its own. */
+  databaseCpuMs: number;
   windowMs: number;
   residentPeakBytes: number;
   /** Cores that processes outside of the measurement kept busy: how noisy the machine was. */
@@ -39,6 +41,7 @@ export async function measure(workload: Workload, target: Target, loadCpu: numbe
     const read = () => ({
       at: performance.now(),
       target: cpuMs(target.pids),
+      database: cpuMs(target.pids.slice(1)),
       ours: cpuMs(ours),
       busy: machineBusyMs(),
     });
@@ -68,6 +71,7 @@ export async function measure(workload: Workload, target: Target, loadCpu: numbe
       workload: workload.name,
       target: target.name,
       targetCpuMs: after.target - before.target,
+      databaseCpuMs: after.database - before.database,
       windowMs,
       residentPeakBytes: peak,
       otherCores: Math.max(0, (after.busy - before.busy - (after.ours - before.ours)) / windowMs),

@@ -21,6 +21,7 @@ export type Row = {
   workload: string;
   target: string;
   cpuMsPerRequest: number;
+  databaseCpuMsPerRequest: number;
   cpuMicrosecondsPerChunk: number;
   /** Share of one core in the measured window, in percent. */
   corePercent: number;
@@ -75,6 +76,7 @@ function row(workload: Workload, target: string, runs: readonly Measurement[], d
     workload: workload.name,
     target,
     cpuMsPerRequest,
+    databaseCpuMsPerRequest: of((run) => run.databaseCpuMs / run.requests),
     cpuMicrosecondsPerChunk: figures["CPU µs a chunk"],
     corePercent: figures["% of a core"],
     requestsPerSecond: of(rate),
@@ -98,6 +100,7 @@ const COLUMNS: readonly [title: string, cell: (row: Row) => string][] = [
   ["target", (row) => row.target],
   ["judged by", (row) => `${round(row.value)} ${row.judged}`],
   ["CPU ms/request", (row) => round(row.cpuMsPerRequest)],
+  ["of it database", (row) => round(row.databaseCpuMsPerRequest)],
   ["CPU µs/chunk", (row) => round(row.cpuMicrosecondsPerChunk)],
   ["core %", (row) => round(row.corePercent)],
   ["requests/s", (row) => round(row.requestsPerSecond)],
