@@ -12,11 +12,15 @@ import type { LiveRequest } from "./live-request.ts";
 import type { Presence } from "./presence.ts";
 import { type CheckpointItem, checkpointHolds } from "./statements.ts";
 
+/**
+ * `store`: the database has a hold for the request. `known`: it was let in while the database was away, within what was known. `none`: nothing
+ * can refuse it, and nothing is held. Of the latter two the database hears when they are settled.
+ */
+export type HeldBy = "store" | "known" | "none";
+
 export type Checkpointer = {
-  /** `held`: whether the database has its hold. */
-  add(request: LiveRequest, held: boolean): void;
-  /** True if the database had no hold for it. */
-  remove(request: LiveRequest): boolean;
+  add(request: LiveRequest, heldBy: HeldBy): void;
+  remove(request: LiveRequest): void;
   /** A checkpoint of this request now. */
   check(request: LiveRequest): void;
   /** Resolves when the database knows what the journal has been told so far. */
@@ -42,9 +46,7 @@ const AWAY = "database away";
 
 export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   const { store, journal, journalAll, presence, known, leaseMs, everyMs, onProblem } = parts;
-  const live = new Set<LiveRequest>();
-  /** Let in while the database was away: it hears of them when they are settled. */
-  const unheld = new Set<LiveRequest>();
+  const live = new Map<LiveRequest, HeldBy>();
 
   const toJournal = (items: readonly CheckpointItem[]): void => {
     const record: CountRecord = { t: "count", at: new Date().toISOString(), counts: items.map(toCount) };
@@ -84,39 +86,36 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   const tick = (): void => {
     const now = performance.now();
     const counts: CheckpointItem[] = [];
-    for (const request of live) {
+    for (const [request, heldBy] of live) {
       const { grown } = request;
-      const alone = presence.away || unheld.has(request);
       const renew = now - request.checkedAt > leaseMs / 3;
-      if (!request.busy && alone) {
+      const alone = heldBy === "known" || (heldBy === "store" && presence.away);
+      if (alone && !request.busy) {
         if (grown || renew) counts.push(checkAlone(request));
         continue;
       }
-      if (grown && (journalAll || request.busy)) counts.push(request.count());
-      const due = journalAll ? request.outgrown : grown;
-      if (!request.busy && (due || renew)) void checkInStore(request);
+      if (grown && (journalAll || request.busy || heldBy === "none")) counts.push(request.count());
+      if (heldBy !== "store" || request.busy) continue;
+      if (renew || (journalAll ? request.outgrown : grown)) void checkInStore(request);
     }
     if (counts.length > 0) toJournal(counts);
   };
   const timer = setInterval(tick, everyMs).unref();
 
   return {
-    add(request, held) {
-      live.add(request);
-      if (!held) unheld.add(request);
-    },
-    remove(request) {
-      live.delete(request);
-      return unheld.delete(request);
-    },
+    add: (request, heldBy) => void live.set(request, heldBy),
+    remove: (request) => void live.delete(request),
     check(request) {
-      if (request.busy || !live.has(request)) return;
-      if (presence.away || unheld.has(request)) toJournal([checkAlone(request)]);
+      const heldBy = live.get(request);
+      if (request.busy || heldBy === undefined || heldBy === "none") return;
+      if (heldBy === "known" || presence.away) toJournal([checkAlone(request)]);
       else void checkInStore(request);
     },
     async flush() {
-      const behind = [...live].filter((request) => !request.busy && !unheld.has(request) && request.unchecked);
-      await Promise.all(behind.map(checkInStore));
+      const behind: Promise<void>[] = [];
+      for (const [request, heldBy] of live)
+        if (heldBy === "store" && !request.busy && request.unchecked) behind.push(checkInStore(request));
+      await Promise.all(behind);
     },
     get live() {
       return live.size;

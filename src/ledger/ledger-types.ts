@@ -46,6 +46,11 @@ export type Ledger = {
    * database is away and the tenant is prepaid, or unknown to this process.
    */
   reserve(request: ReserveRequest): Promise<Reservation>;
+  /**
+   * Call after a price, an account's terms or a budget was changed here: it holds from the next request on. Without the call, and in other
+   * gateways, a first price for a model (and in the embedded database a first limit for a tenant) holds after two seconds at the latest.
+   */
+  changed(): void;
   readonly status: LedgerStatus;
   /** What the start found of processes that died. */
   readonly recovered: Recovered;

@@ -30,7 +30,7 @@ export function createLedger(
   /** PGlite never syncs: there the journal is what makes a step durable. Postgres needs it only while it is away. */
   const journalAll = store.kind === "pglite";
   const usual = createUsualOutput();
-  const known = createKnownTerms();
+  const known = createKnownTerms(journalAll);
   const presence = createPresence(
     () => withPatience(store.ping(), patienceMs),
     () => known.reset(),
@@ -72,12 +72,15 @@ export function createLedger(
     end(releaseItem(requestId, accountId)).catch((error: unknown) => onProblem("a hold could not be freed", error));
   };
 
+  const cannotOpen = (error: unknown): void => onProblem("a reservation could not be written to the journal", error);
+
   /** Undefined: the database is away. */
   const askStore = async (item: ReserveItem): Promise<ReserveResult | undefined> => {
     if (presence.away) return undefined;
+    const askedAt = performance.now();
     try {
       const result = await withPatience(reserves.add(item), patienceMs);
-      known.learn(item, result);
+      known.learn(item, result, askedAt);
       return result;
     } catch (error) {
       if (!isStoreAway(error)) throw error;
@@ -91,13 +94,15 @@ export function createLedger(
       if (settles.pending >= capacity) throw storeAway();
       const output = usual.toHold(request.tenantId, request.model, request.maxOutput);
       const item = toItem(request, output);
-      const result = await askStore(item);
+      const free = known.free(item);
+      const result = free === undefined ? await askStore(item) : undefined;
       if (result?.refused) throw refusal(result);
-      const terms = result ?? known.admit(item);
+      const terms = free ?? result ?? known.admit(item);
       if (terms === undefined) {
         release(item.request_id, null);
         throw storeAway();
       }
+      const heldBy = result !== undefined ? "store" : free !== undefined ? "none" : "known";
       const { accountId, reservedAt } = terms;
       const priceId = terms.price?.id ?? null;
       const live = new LiveRequest({
@@ -110,7 +115,7 @@ export function createLedger(
       });
 
       let onApplied: (() => void) | undefined;
-      if (journalAll || result === undefined) {
+      if (journalAll || heldBy !== "store") {
         const record: OpenRecord = {
           t: "open",
           request_id: item.request_id,
@@ -122,23 +127,27 @@ export function createLedger(
           reserved_at: reservedAt.toISOString(),
           facts: item.facts,
         };
-        const entry = journal.append(JSON.stringify(record));
+        // What cannot cost anything need not wait for the disk.
+        const waits = terms.price !== null;
+        const entry = journal.append(JSON.stringify(record), { soon: waits });
         // What the database knows of it is enough, once that is synced.
-        if (result === undefined) onApplied = () => entry.done();
-        else entry.done();
+        if (heldBy === "store") entry.done();
+        else onApplied = () => entry.done();
         try {
-          await entry.durable;
+          if (waits) await entry.durable;
+          else entry.durable.catch(cannotOpen);
         } catch (error) {
-          onProblem("a reservation could not be written to the journal", error);
+          cannotOpen(error);
           release(item.request_id, accountId);
           throw storeAway(error);
         }
       }
-      checkpointer.add(live, result !== undefined);
+      checkpointer.add(live, heldBy);
 
       let ended: Promise<void> | undefined;
       const endOnce = (item: SettleItem): Promise<void> => {
-        if (checkpointer.remove(live)) known.giveBack(request.tenantId, live.unused());
+        checkpointer.remove(live);
+        if (heldBy === "known") known.giveBack(request.tenantId, live.unused());
         return end(item, onApplied);
       };
       const reserved = { accountId, priceId, reservedAt };
@@ -160,6 +169,7 @@ export function createLedger(
         },
       } satisfies Reservation;
     },
+    changed: () => known.changed(),
     get status() {
       return {
         live: checkpointer.live,

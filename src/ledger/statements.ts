@@ -65,7 +65,7 @@ export type CheckpointResult = {
   refused: string | null;
 };
 
-const RESERVE: Statement = { name: "ledger-reserve", text: "SELECT * FROM ledger_reserve($1, $2, $3, $4, $5)" };
+const RESERVE: Statement = { name: "ledger-reserve", text: "SELECT * FROM ledger_reserve($1, $2, $3)" };
 const CHECKPOINT: Statement = { name: "ledger-checkpoint", text: "SELECT * FROM ledger_checkpoint($1, $2, $3)" };
 const SETTLE: Statement = { name: "ledger-settle", text: "SELECT * FROM ledger_settle($1, $2, $3)" };
 const SWEEP: Statement = { name: "ledger-sweep", text: "SELECT * FROM ledger_sweep($1, $2)" };
@@ -98,9 +98,7 @@ export async function reserveHolds(
   { owner, leaseMs }: { owner: string; leaseMs: number },
   items: readonly ReserveItem[],
 ): Promise<ReserveResult[]> {
-  const models = [...new Set(items.map((item) => item.model))];
-  const tenants = [...new Set(items.map((item) => item.tenant_id))];
-  const values = [owner, interval(leaseMs), models, tenants, JSON.stringify(items)];
+  const values = [owner, interval(leaseMs), JSON.stringify(items)];
   const rows = await retried(() => store.run<ReserveRow>(RESERVE, values));
   return rows.map(toReserveResult);
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { GatewayError } from "../../src/conversation/errors.ts";
 import { type Store, openStore } from "../../src/db/open-store.ts";
@@ -146,6 +147,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     expect(unlimited.cap).toBeUndefined();
     await unlimited.void();
     await addBudget(store, payer, "day", 10n * USD);
+    ledger.changed();
     expect((await ledger.reserve(requestOf(rowOf(payer)))).cap).toMatchObject({
       scope: "key",
       period: "day",
@@ -155,7 +157,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
   });
 
   it("holds for twice the usual answer, and never more than may come", async () => {
-    const payer = await addPayer(store);
+    const payer = await addPayer(store, { terms: "postpaid", floor: -100n * USD });
     const heldFor = async (maxOutput: number): Promise<bigint> => {
       const row = rowOf(payer, { usage: usage({ output: 100 }) });
       const reservation = await ledger.reserve(requestOf(row, { inputTokens: 0, maxOutput }));
@@ -239,6 +241,33 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
         input_uncached: 500,
       });
     await after.close(1_000);
+  });
+
+  it("asks the database about what cannot be refused no more than every two seconds, and at once after a change", async () => {
+    const payer = await addPayer(store);
+    const holds = async (model: string): Promise<boolean> => {
+      const row = rowOf(payer, { model });
+      const reservation = await ledger.reserve(requestOf(row));
+      const hold = await store.db
+        .selectFrom("hold")
+        .select("amount")
+        .where("request_id", "=", row.requestId)
+        .executeTakeFirst();
+      await reservation.settle(row);
+      expect(await eventOf(store, row.requestId)).toMatchObject({ model, output: 40 });
+      return hold !== undefined;
+    };
+    expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, false]);
+    await addPrice(store, "free of charge");
+    ledger.changed();
+    // In Postgres, which others may sweep, what costs something is always held.
+    expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, kind === "postgres"]);
+    const { balance } = await accountOf(store, payer);
+    expect(balance).toBe(-2n * costOf(PRICES, rowOf(payer).usage));
+    const budget = await addBudget(store, payer, "day", USD);
+    await sql`INSERT INTO budget_period VALUES (${budget}, utc_day(now()), ${-balance})`.execute(store.db);
+    ledger.changed();
+    expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, true]);
   });
 
   it("lets two on one data directory each have a journal", async () => {

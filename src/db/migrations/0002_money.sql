@@ -2,8 +2,9 @@
 -- Amounts are bigint nano-USD, prices bigint pico-USD a token. Days, weeks (from Monday) and months are UTC.
 -- docs/billing.md explains the model; decisions 0070 to 0079 say why it is so.
 --
--- Locks are always taken in this order, so that nothing deadlocks: accounts by id, holds by request, usage rows, the rest.
--- All that belongs to a tenant (budgets, their periods, what is held) changes only under the lock of the tenant's account.
+-- All that belongs to a tenant (what it has and holds, its budgets and their periods) changes only under the lock of its account, and
+-- each function reads it with a snapshot taken after that lock. Nothing deadlocks: accounts are locked by id; settling locks holds and
+-- usage rows by request before, and whoever locks holds after an account passes by those that are locked.
 
 ------------------------------------------------------------------------------------------------------------------ tables
 
@@ -312,7 +313,7 @@ END $$;
 
 -- Holds money for each item that fits, in their order; says for each what was decided and what is left.
 -- Items: request_id, tenant_id, key_id, model, input (tokens of the prompt), output (tokens to hold for), facts.
-CREATE FUNCTION ledger_reserve(p_owner text, p_lease interval, p_models text[], p_tenants text[], p_items json)
+CREATE FUNCTION ledger_reserve(p_owner text, p_lease interval, p_items json)
 RETURNS TABLE (
   n integer, refused text, terms text, account_id bigint, amount bigint, reserved_at timestamptz,
   price_id bigint, input_uncached bigint, cache_read bigint, cache_write bigint, output bigint,
@@ -336,12 +337,7 @@ DECLARE
   v_amount  bigint[];
   v_refused bigint[];
 BEGIN
-  IF EXISTS (SELECT FROM price_version v WHERE v.model = ANY (p_models)) THEN
-    PERFORM FROM account a WHERE a.tenant_id = ANY (p_tenants) ORDER BY a.id FOR NO KEY UPDATE;
-  END IF;
   v_now := clock_timestamp();
-  v_day := utc_day(v_now);
-
   SELECT array_agg(request_id), array_agg(tenant_id), array_agg(key_id), array_agg(model), array_agg(facts), array_agg(account_id),
     array_agg(price_id), array_agg(amount)
   INTO v_request, v_tenant, v_key, v_model, v_facts, v_account, v_price, v_amount
@@ -357,6 +353,11 @@ BEGIN
       SELECT v.* FROM price_version v WHERE v.model = i.model AND v.valid_from <= v_now ORDER BY v.valid_from DESC LIMIT 1) p ON true
     ORDER BY i.n) ordered;
 
+  -- From here on the tenants' money stands still for others, until the commit. An earlier request of theirs may have waited for the
+  -- same lock, so the time, too, is taken only now.
+  PERFORM FROM account a WHERE a.id = ANY (v_account) ORDER BY a.id FOR NO KEY UPDATE;
+  v_now := clock_timestamp();
+  v_day := utc_day(v_now);
   v_refused := ledger_unfit(v_account, v_tenant, v_key, v_amount, array_fill(v_day, ARRAY[cardinality(v_amount)]));
 
   RETURN QUERY
@@ -543,11 +544,16 @@ RETURNS TABLE (settled text, result text) LANGUAGE plpgsql
   SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
-  v_written bigint;
+  v_written text[];
+  v_hours   usage_hour[];
+  v_account bigint[];
+  v_tenant  text[];
+  v_key     text[];
+  v_day     date[];
+  v_cost    bigint[];
+  v_freed   bigint[];
 BEGIN
-  PERFORM FROM account a WHERE a.id = ANY (p_accounts) ORDER BY a.id FOR NO KEY UPDATE;
-
-  RETURN QUERY
+  -- Whoever writes the usage row charges for it.
   WITH item AS MATERIALIZED (
     SELECT DISTINCT ON (x.request_id) x.* FROM json_to_recordset(p_items) AS x (request_id text, kept boolean, billed boolean,
       tenant_id text, key_id text, model text, requested_model text, wire text, streamed boolean, session text, agent text,
@@ -565,34 +571,13 @@ BEGIN
     SELECT i.request_id, i.tenant_id, i.key_id, i.model, i.requested_model, i.wire, i.streamed, i.session, i.agent, i.input_uncached,
       i.cache_read, i.cache_write, i.output, i.reasoning, i.counted_by, i.outcome, i.finish_reason, i.error_code, i.engine, i.started_at,
       i.first_token_ms, i.duration_ms, i.repeat_of, i.prefix_break, i.account_id, i.price_id, i.reserved_at, i.cut_by, f.amount,
-      CASE WHEN i.billed AND i.account_id IS NOT NULL THEN cost_of(v, i.input_uncached, i.cache_read, i.cache_write, i.output) ELSE 0 END
+      CASE WHEN i.billed AND i.account_id IS NOT NULL
+        THEN cost_of(v, i.input_uncached, i.cache_read, i.cache_write, i.output) ELSE 0 END
     FROM item i LEFT JOIN freed f USING (request_id) LEFT JOIN price_version v ON v.id = i.price_id
     WHERE i.kept ORDER BY i.request_id
     ON CONFLICT (request_id) DO NOTHING
     RETURNING request_id, tenant_id, key_id, model, input_uncached, cache_read, cache_write, output, reasoning, outcome, account_id,
       reserved_at, cost),
-  moved AS MATERIALIZED (
-    SELECT account_id, tenant_id, key_id, utc_day(reserved_at) AS day, sum(cost)::bigint AS cost, sum(freed)::bigint AS freed
-    FROM (
-      SELECT account_id, tenant_id, key_id, reserved_at, cost, 0 AS freed FROM added WHERE cost > 0
-      UNION ALL
-      SELECT account_id, tenant_id, key_id, reserved_at, 0, amount FROM freed WHERE amount > 0) m
-    GROUP BY 1, 2, 3, 4),
-  accounts AS (
-    UPDATE account a SET balance = a.balance - m.cost, held = a.held - m.freed
-    FROM (SELECT account_id, sum(cost)::bigint AS cost, sum(freed)::bigint AS freed FROM moved GROUP BY 1) m WHERE a.id = m.account_id),
-  due AS MATERIALIZED (
-    SELECT b.id, period_start(b.period, m.day) AS start, sum(m.cost)::bigint AS cost, sum(m.freed)::bigint AS freed
-    FROM moved m JOIN budget b ON b.tenant_id = m.tenant_id AND (b.key_id IS NULL OR b.key_id = m.key_id)
-    WHERE period_start(b.period, m.day) >= b.since GROUP BY 1, 2),
-  periods AS (
-    UPDATE budget_period p SET spent = p.spent + d.cost, held = p.held - d.freed
-    FROM due d WHERE p.budget_id = d.id AND p.start = d.start),
-  -- The first of its period, and without a hold: it was let in while the database was away.
-  first_periods AS (
-    INSERT INTO budget_period (budget_id, start, spent)
-    SELECT d.id, d.start, d.cost FROM due d
-    WHERE NOT EXISTS (SELECT FROM budget_period p WHERE p.budget_id = d.id AND p.start = d.start)),
   entries AS (
     INSERT INTO ledger_entry (transaction_id, account_id, kind, amount)
     SELECT a.request_id, e.account_id, 'usage', e.amount
@@ -600,19 +585,56 @@ BEGIN
   outbox AS (
     INSERT INTO export_outbox (request_id, kind, cost) SELECT request_id, 'usage', cost FROM added),
   hours AS (
-    INSERT INTO usage_hour AS h
-    SELECT date_trunc('hour', reserved_at, 'UTC'), tenant_id, key_id, model, count(*), count(*) FILTER (WHERE outcome <> 'ok'),
-      sum(input_uncached), sum(cache_read), sum(cache_write), sum(output), sum(reasoning), sum(cost)
-    FROM added GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    SELECT date_trunc('hour', reserved_at, 'UTC') AS hour, tenant_id, key_id, model, count(*) AS requests,
+      count(*) FILTER (WHERE outcome <> 'ok') AS not_ok, sum(input_uncached) AS input_uncached, sum(cache_read) AS cache_read,
+      sum(cache_write) AS cache_write, sum(output) AS output, sum(reasoning) AS reasoning, sum(cost)::bigint AS cost
+    FROM added GROUP BY 1, 2, 3, 4),
+  moved AS MATERIALIZED (
+    SELECT account_id, tenant_id, key_id, utc_day(reserved_at) AS day, sum(cost)::bigint AS cost, sum(freed)::bigint AS freed
+    FROM (
+      SELECT account_id, tenant_id, key_id, reserved_at, cost, 0 AS freed FROM added WHERE cost > 0
+      UNION ALL
+      SELECT account_id, tenant_id, key_id, reserved_at, 0, amount FROM freed WHERE amount > 0) m
+    GROUP BY 1, 2, 3, 4)
+  SELECT (SELECT array_agg(request_id) FROM added),
+    (SELECT array_agg(ROW (hour, tenant_id, key_id, model, requests, not_ok, input_uncached, cache_read, cache_write, output, reasoning,
+      cost)::usage_hour ORDER BY hour, tenant_id, key_id, model) FROM hours),
+    array_agg(account_id), array_agg(tenant_id), array_agg(key_id), array_agg(day), array_agg(cost), array_agg(freed)
+  INTO v_written, v_hours, v_account, v_tenant, v_key, v_day, v_cost, v_freed
+  FROM moved;
+
+  -- Only now: a tenant with many requests waits for this lock, so nothing is done under it that can be done before.
+  PERFORM FROM account a WHERE a.id = ANY (p_accounts || v_account) ORDER BY a.id FOR NO KEY UPDATE;
+  RETURN QUERY SELECT w, 'settled' FROM unnest(v_written) w;
+  IF coalesce(cardinality(v_written), 0) < cardinality(p_requests) THEN
+    RETURN QUERY SELECT j.settled, 'adjusted' FROM ledger_adjust(p_items) j;
+  END IF;
+
+  IF v_account IS NOT NULL THEN
+    WITH moved AS MATERIALIZED (
+      SELECT * FROM unnest(v_account, v_tenant, v_key, v_day, v_cost, v_freed) AS m (account_id, tenant_id, key_id, day, cost, freed)),
+    accounts AS (
+      UPDATE account a SET balance = a.balance - m.cost, held = a.held - m.freed
+      FROM (SELECT account_id, sum(cost)::bigint AS cost, sum(freed)::bigint AS freed FROM moved GROUP BY 1) m WHERE a.id = m.account_id),
+    due AS MATERIALIZED (
+      SELECT b.id, period_start(b.period, m.day) AS start, sum(m.cost)::bigint AS cost, sum(m.freed)::bigint AS freed
+      FROM moved m JOIN budget b ON b.tenant_id = m.tenant_id AND (b.key_id IS NULL OR b.key_id = m.key_id)
+      WHERE period_start(b.period, m.day) >= b.since GROUP BY 1, 2),
+    periods AS (
+      UPDATE budget_period p SET spent = p.spent + d.cost, held = p.held - d.freed
+      FROM due d WHERE p.budget_id = d.id AND p.start = d.start)
+    -- The first of its period, and without a hold: it was let in while the database was away.
+    INSERT INTO budget_period (budget_id, start, spent)
+    SELECT d.id, d.start, d.cost FROM due d
+    WHERE NOT EXISTS (SELECT FROM budget_period p WHERE p.budget_id = d.id AND p.start = d.start);
+  END IF;
+
+  IF v_hours IS NOT NULL THEN
+    INSERT INTO usage_hour AS h SELECT u.* FROM unnest(v_hours) u
     ON CONFLICT (hour, tenant_id, key_id, model) DO UPDATE SET requests = h.requests + excluded.requests,
       not_ok = h.not_ok + excluded.not_ok, input_uncached = h.input_uncached + excluded.input_uncached,
       cache_read = h.cache_read + excluded.cache_read, cache_write = h.cache_write + excluded.cache_write,
-      output = h.output + excluded.output, reasoning = h.reasoning + excluded.reasoning, cost = h.cost + excluded.cost)
-  SELECT request_id, 'settled' FROM added;
-  GET DIAGNOSTICS v_written = ROW_COUNT;
-
-  IF v_written < cardinality(p_requests) THEN
-    RETURN QUERY SELECT j.settled, 'adjusted' FROM ledger_adjust(p_items) j;
+      output = h.output + excluded.output, reasoning = h.reasoning + excluded.reasoning, cost = h.cost + excluded.cost;
   END IF;
 END $$;
 

@@ -17,7 +17,8 @@ export type JournalEntry = {
 };
 
 export type Journal = {
-  append(record: string): JournalEntry;
+  /** `soon`: false lets the record wait for others a moment, so that many share one write. */
+  append(record: string, options?: { soon: boolean }): JournalEntry;
   /** Goes on in a new file, so that what is done can be removed. */
   roll(): Promise<void>;
   /** Of all files. */
@@ -40,6 +41,8 @@ export type JournalOptions = {
 };
 
 const MOST_A_SYNC = 1024;
+/** How long a record may wait for others. */
+const LINGER_MS = 20;
 
 type Item = { bytes: Buffer; segment: Segment | undefined; done: boolean } | "roll";
 
@@ -83,6 +86,21 @@ export function createJournal(options: JournalOptions): Journal {
   };
   const writes = batcher(write, MOST_A_SYNC);
 
+  let lingering: (() => void)[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const writeLingering = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const adds = lingering;
+    lingering = [];
+    for (const add of adds) add();
+  };
+  const linger = (item: Item): Promise<undefined> =>
+    new Promise((resolve, reject) => {
+      lingering.push(() => void writes.add(item).then(resolve, reject));
+      timer ??= setTimeout(writeLingering, LINGER_MS);
+    });
+
   let removing: Promise<void> | undefined;
   const removeDone = (): Promise<void> => (removing ??= removeOldest().finally(() => (removing = undefined)));
   const removeOldest = async (): Promise<void> => {
@@ -104,10 +122,11 @@ export function createJournal(options: JournalOptions): Journal {
   };
 
   return {
-    append(record) {
+    append(record, { soon } = { soon: true }) {
       const item: Item & object = { bytes: frame(record), segment: undefined, done: false };
+      if (soon && lingering.length > 0) writeLingering();
       return {
-        durable: writes.add(item),
+        durable: soon ? writes.add(item) : linger(item),
         done() {
           if (item.done) return;
           item.done = true;
@@ -123,6 +142,7 @@ export function createJournal(options: JournalOptions): Journal {
       return segments.reduce((sum, segment) => sum + segment.bytes, 0);
     },
     async close() {
+      writeLingering();
       await writes.add("roll");
       await removeDone();
     },
