@@ -262,7 +262,7 @@ BEGIN
       WHERE a.balance - a.held - a.floor < w.amount
     UNION ALL
     SELECT 1 FROM wanted w
-      JOIN budget b ON b.tenant_id = w.tenant_id AND (b.key_id IS NULL OR b.key_id = w.key_id)
+      JOIN budget b ON b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id
       LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, w.day)
       GROUP BY b.id, period_start(b.period, w.day), p.spent, p.held
       HAVING b.amount - coalesce(p.spent + p.held, 0) < sum(w.amount)
@@ -284,7 +284,7 @@ BEGIN
       SELECT w.n, w.amount, b.id, period_start(b.period, w.day), 0, CASE b.period WHEN 'month' THEN 1 WHEN 'week' THEN 2 ELSE 3 END,
         b.amount - coalesce(p.spent + p.held, 0)
       FROM wanted w
-      JOIN budget b ON b.tenant_id = w.tenant_id AND (b.key_id IS NULL OR b.key_id = w.key_id)
+      JOIN budget b ON b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id
       LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, w.day)),
     numbered AS (SELECT *, dense_rank() OVER (ORDER BY by, start, account_id)::integer AS no FROM scope)
     SELECT n, amount, array_agg(no ORDER BY rank, no) AS nos, array_agg(by ORDER BY rank, no) AS bys,
@@ -362,48 +362,49 @@ BEGIN
 
   RETURN QUERY
   WITH decided AS MATERIALIZED (
-    SELECT * FROM unnest(v_request, v_tenant, v_key, v_model, v_facts, v_account, v_price, v_amount, v_refused) WITH ORDINALITY
-      AS d (request_id, tenant_id, key_id, model, facts, account_id, price_id, amount, refused, n)),
+    SELECT d.*, d.refused IS NULL AND h.request_id IS NULL AS fresh
+    FROM unnest(v_request, v_tenant, v_key, v_model, v_facts, v_account, v_price, v_amount, v_refused) WITH ORDINALITY
+      AS d (request_id, tenant_id, key_id, model, facts, account_id, price_id, amount, refused, n)
+    LEFT JOIN hold h ON h.request_id = d.request_id),
   placed AS (
     INSERT INTO hold (request_id, tenant_id, key_id, model, account_id, price_id, amount, reserved_at, owner, lease_until, checkpoint_at, facts)
     SELECT d.request_id, d.tenant_id, d.key_id, d.model, d.account_id, d.price_id, d.amount, v_now, p_owner, v_now + p_lease, v_now, d.facts
-    FROM decided d WHERE d.refused IS NULL ORDER BY d.request_id
-    ON CONFLICT (request_id) DO NOTHING
-    RETURNING account_id, tenant_id, key_id, amount),
-  taken AS (SELECT account_id, tenant_id, key_id, sum(amount)::bigint AS amount FROM placed WHERE amount > 0 GROUP BY 1, 2, 3),
+    FROM decided d WHERE d.fresh ORDER BY d.request_id
+    ON CONFLICT (request_id) DO NOTHING),
+  who AS MATERIALIZED (
+    SELECT tenant_id, key_id, max(account_id) AS account_id, coalesce(sum(amount) FILTER (WHERE fresh), 0)::bigint AS taken
+    FROM decided GROUP BY 1, 2),
   accounts AS (
-    UPDATE account a SET held = a.held + t.amount
-    FROM (SELECT account_id, sum(amount)::bigint AS amount FROM taken GROUP BY 1) t WHERE a.id = t.account_id),
-  scope AS (
-    SELECT t.tenant_id, t.key_id, b.id, CASE WHEN b.key_id IS NULL THEN 'tenant' ELSE 'key' END AS scope, b.period, b.amount,
-      period_start(b.period, v_day) AS start, coalesce(p.spent, 0) AS spent, coalesce(p.held, 0) AS held
-    FROM (SELECT DISTINCT tenant_id, key_id FROM decided) t
-    JOIN budget b ON b.tenant_id = t.tenant_id AND (b.key_id IS NULL OR b.key_id = t.key_id)
+    UPDATE account a SET held = a.held + t.taken
+    FROM (SELECT account_id, sum(taken)::bigint AS taken FROM who WHERE taken > 0 GROUP BY 1) t WHERE a.id = t.account_id),
+  scope AS MATERIALIZED (
+    SELECT w.tenant_id, w.key_id, b.id, CASE WHEN b.key_id IS NULL THEN 'tenant' ELSE 'key' END AS scope, b.period, b.amount,
+      period_start(b.period, v_day) AS start, coalesce(p.spent, 0) AS spent, coalesce(p.held, 0) AS held,
+      sum(w.taken) OVER (PARTITION BY b.id)::bigint AS taken
+    FROM who w
+    JOIN budget b ON b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id
     LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, v_day)),
   periods AS (
     INSERT INTO budget_period AS p (budget_id, start, held)
-    SELECT s.id, s.start, sum(t.amount) FROM taken t JOIN scope s USING (tenant_id, key_id) GROUP BY s.id, s.start ORDER BY s.id
-    ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held
-    RETURNING p.budget_id, p.spent + p.held AS used),
-  unspent AS (
-    SELECT s.tenant_id, s.key_id, min(s.amount - coalesce(p.used, s.spent + s.held)) AS unspent
-    FROM scope s LEFT JOIN periods p ON p.budget_id = s.id GROUP BY 1, 2),
-  furthest AS (
-    SELECT DISTINCT ON (tenant_id, key_id) * FROM scope
-    ORDER BY tenant_id, key_id, spent::float8 / greatest(amount, 1) DESC, period_end(period, start) DESC)
+    SELECT DISTINCT id, start, taken FROM scope WHERE taken > 0 ORDER BY id
+    ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held),
+  furthest AS MATERIALIZED (
+    SELECT DISTINCT ON (tenant_id, key_id) *, min(amount - spent - held - taken) OVER (PARTITION BY tenant_id, key_id) AS unspent
+    FROM scope ORDER BY tenant_id, key_id, spent::float8 / greatest(amount, 1) DESC, period_end(period, start) DESC)
   SELECT d.n::integer,
     CASE WHEN d.refused = 0 THEN 'account' WHEN d.refused IS NOT NULL THEN 'budget' END,
     a.terms, d.account_id, d.amount, v_now, d.price_id, v.input_uncached, v.cache_read, v.cache_write, v.output,
-    least(a.balance - a.held - a.floor - coalesce((SELECT sum(t.amount) FROM taken t WHERE t.account_id = a.id), 0), u.unspent)::bigint,
+    least(a.balance - a.held - a.floor - (SELECT sum(w.taken)::bigint FROM who w WHERE w.account_id = a.id), f.unspent),
     c.scope, c.period, c.amount, c.spent, period_end(c.period, c.start)
   FROM decided d
   LEFT JOIN account a ON a.tenant_id = d.tenant_id
   LEFT JOIN price_version v ON v.id = d.price_id
-  LEFT JOIN unspent u ON u.tenant_id = d.tenant_id AND u.key_id = d.key_id
+  LEFT JOIN furthest f ON f.tenant_id = d.tenant_id AND f.key_id = d.key_id
   LEFT JOIN LATERAL (
-    SELECT s.* FROM scope s WHERE d.refused > 0 AND s.id = d.refused AND s.tenant_id = d.tenant_id AND s.key_id = d.key_id
+    SELECT s.scope, s.period, s.amount, s.spent, s.start FROM scope s
+      WHERE d.refused > 0 AND s.id = d.refused AND s.tenant_id = d.tenant_id AND s.key_id = d.key_id
     UNION ALL
-    SELECT f.* FROM furthest f WHERE coalesce(d.refused, 0) = 0 AND f.tenant_id = d.tenant_id AND f.key_id = d.key_id) c ON true
+    SELECT f.scope, f.period, f.amount, f.spent, f.start WHERE coalesce(d.refused, 0) = 0) c ON true
   ORDER BY d.n;
 END $$;
 
@@ -468,7 +469,7 @@ BEGIN
   periods AS (
     INSERT INTO budget_period AS p (budget_id, start, held)
     SELECT b.id, period_start(b.period, t.day), sum(t.amount)
-    FROM taken t JOIN budget b ON b.tenant_id = t.tenant_id AND (b.key_id IS NULL OR b.key_id = t.key_id)
+    FROM taken t JOIN budget b ON b.tenant_id = t.tenant_id AND coalesce(b.key_id, t.key_id) = t.key_id
     WHERE period_start(b.period, t.day) >= b.since
     GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held)
@@ -515,7 +516,7 @@ BEGIN
   periods AS (
     UPDATE budget_period p SET spent = p.spent + s.cost
     FROM (SELECT b.id, period_start(b.period, utc_day(c.reserved_at)) AS start, sum(c.cost)::bigint AS cost
-      FROM changed c JOIN budget b ON b.tenant_id = c.tenant_id AND (b.key_id IS NULL OR b.key_id = c.key_id) GROUP BY 1, 2) s
+      FROM changed c JOIN budget b ON b.tenant_id = c.tenant_id AND coalesce(b.key_id, c.key_id) = c.key_id GROUP BY 1, 2) s
     WHERE p.budget_id = s.id AND p.start = s.start),
   entries AS (
     INSERT INTO ledger_entry (transaction_id, account_id, kind, amount)
@@ -618,15 +619,11 @@ BEGIN
       FROM (SELECT account_id, sum(cost)::bigint AS cost, sum(freed)::bigint AS freed FROM moved GROUP BY 1) m WHERE a.id = m.account_id),
     due AS MATERIALIZED (
       SELECT b.id, period_start(b.period, m.day) AS start, sum(m.cost)::bigint AS cost, sum(m.freed)::bigint AS freed
-      FROM moved m JOIN budget b ON b.tenant_id = m.tenant_id AND (b.key_id IS NULL OR b.key_id = m.key_id)
-      WHERE period_start(b.period, m.day) >= b.since GROUP BY 1, 2),
-    periods AS (
-      UPDATE budget_period p SET spent = p.spent + d.cost, held = p.held - d.freed
-      FROM due d WHERE p.budget_id = d.id AND p.start = d.start)
-    -- The first of its period, and without a hold: it was let in while the database was away.
-    INSERT INTO budget_period (budget_id, start, spent)
-    SELECT d.id, d.start, d.cost FROM due d
-    WHERE NOT EXISTS (SELECT FROM budget_period p WHERE p.budget_id = d.id AND p.start = d.start);
+      FROM moved m JOIN budget b ON b.tenant_id = m.tenant_id AND coalesce(b.key_id, m.key_id) = m.key_id
+      WHERE period_start(b.period, m.day) >= b.since GROUP BY 1, 2)
+    -- A request without a hold may be the first of its period: it was let in while the database was away.
+    INSERT INTO budget_period AS p (budget_id, start, spent, held) SELECT id, start, cost, -freed FROM due ORDER BY id, start
+    ON CONFLICT (budget_id, start) DO UPDATE SET spent = p.spent + excluded.spent, held = p.held + excluded.held;
   END IF;
 
   IF v_hours IS NOT NULL THEN

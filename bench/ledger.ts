@@ -1,0 +1,129 @@
+/**
+ * What money costs a request: reserve and settle through the gateway's own ledger, both durable, on each store.
+ *
+ *     node bench/ledger.ts [--stores postgres,pglite] [--seconds 5] [--json FILE]
+ *
+ * Every figure is of whole requests (reserved, then settled with its usage row); the ledger is verified at the end, so that a fast
+ * wrong one is no result. Postgres is Debian's, with its defaults (fsync on).
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Store, openStore } from "../src/db/open-store.ts";
+import type { Ledger } from "../src/ledger/ledger-types.ts";
+import { openLedger } from "../src/ledger/open-ledger.ts";
+import { verifyLedger } from "../src/ledger/verify.ts";
+import { type Payer, USD, addBudget, addPayer, addPrice, requestOf, rowOf } from "../test/support/money.ts";
+import { startPostgres } from "../test/support/postgres.ts";
+import { percentile } from "./statistics.ts";
+
+type Scenario = { name: string; inFlight: number; payers: "one" | "many"; limited: boolean; priced: boolean };
+type Figure = Scenario & { store: string; perSecond: number; p50: number; p99: number; cpuUs: number; load: number };
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: "one in flight, a tenant with limits", inFlight: 1, payers: "one", limited: true, priced: true },
+  { name: "one in flight, without a price", inFlight: 1, payers: "one", limited: false, priced: false },
+  { name: "64 in flight, one hot tenant with limits", inFlight: 64, payers: "one", limited: true, priced: true },
+  { name: "64 in flight, 1,000 tenants with limits", inFlight: 64, payers: "many", limited: true, priced: true },
+  { name: "64 in flight, one tenant without limits", inFlight: 64, payers: "one", limited: false, priced: true },
+  { name: "64 in flight, without a price", inFlight: 64, payers: "one", limited: false, priced: false },
+];
+const MANY = 1_000;
+const WARM_UP_MS = 1_000;
+
+const { values } = parseArgs({
+  options: {
+    stores: { type: "string", default: "postgres,pglite" },
+    seconds: { type: "string", default: "5" },
+    json: { type: "string" },
+  },
+});
+
+/** Limits that are never reached: an account's, and a budget of the tenant a month and of the key a day. */
+async function payer(store: Store, limited: boolean): Promise<Payer> {
+  if (!limited) return addPayer(store);
+  const one = await addPayer(store, { terms: "prepaid", balance: 1_000_000n * USD, floor: 0n });
+  await addBudget(store, { tenantId: one.tenantId }, "month", 1_000_000n * USD);
+  await addBudget(store, one, "day", 1_000_000n * USD);
+  return one;
+}
+
+async function run(ledger: Ledger, payers: readonly Payer[], { inFlight, priced }: Scenario, ms: number) {
+  const latencies: number[] = [];
+  const until = performance.now() + ms;
+  const lane = async (): Promise<void> => {
+    for (let now = performance.now(); now < until;) {
+      const row = rowOf(payers[Math.floor(Math.random() * payers.length)]!, { model: priced ? "priced" : "unpriced" });
+      const reservation = await ledger.reserve(requestOf(row));
+      await reservation.settle(row);
+      const done = performance.now();
+      latencies.push(done - now);
+      now = done;
+    }
+  };
+  const cpu = process.cpuUsage();
+  const begun = performance.now();
+  await Promise.all(Array.from({ length: inFlight }, lane));
+  const seconds = (performance.now() - begun) / 1_000;
+  const { user, system } = process.cpuUsage(cpu);
+  return { latencies, perSecond: latencies.length / seconds, cpuUs: (user + system) / latencies.length };
+}
+
+async function measure(kind: string, databaseUrl: string | undefined): Promise<Figure[]> {
+  const dataDir = mkdtempSync(join(tmpdir(), "evener-bench-"));
+  const store = await openStore({ dataDir, databaseUrl });
+  const ledger = await openLedger(store, { dataDir, onProblem: (what, error) => console.error(what, error) });
+  const figures: Figure[] = [];
+  try {
+    await addPrice(store, "priced");
+    const payers = new Map<boolean, Payer[]>();
+    for (const limited of [true, false]) {
+      const made: Payer[] = [];
+      for (let n = 0; n < MANY; n++) made.push(await payer(store, limited));
+      payers.set(limited, made);
+    }
+    for (const scenario of SCENARIOS) {
+      const all = payers.get(scenario.limited)!;
+      const some = scenario.payers === "one" ? all.slice(0, 1) : all;
+      await run(ledger, some, scenario, WARM_UP_MS);
+      const { latencies, perSecond, cpuUs } = await run(ledger, some, scenario, Number(values.seconds) * 1_000);
+      const sorted = latencies.sort((a, b) => a - b);
+      const figure = {
+        ...scenario,
+        store: kind,
+        perSecond: Math.round(perSecond),
+        p50: percentile(sorted, 0.5)!,
+        p99: percentile(sorted, 0.99)!,
+        cpuUs: Math.round(cpuUs),
+        load: loadavg()[0]!,
+      };
+      figures.push(figure);
+      console.log(
+        `${kind.padEnd(9)} ${scenario.name.padEnd(42)} ${String(figure.perSecond).padStart(6)} requests/s   ` +
+          `p50 ${figure.p50.toFixed(2)} ms   p99 ${figure.p99.toFixed(2)} ms   ${figure.cpuUs} µs CPU of this process   load ${figure.load.toFixed(1)}`,
+      );
+    }
+    await ledger.close(10_000);
+    const { ok, checks } = await verifyLedger(store);
+    if (!ok) throw new Error(`the ledger is wrong: ${JSON.stringify(checks.filter(({ rows }) => rows.length > 0))}`);
+    return figures;
+  } finally {
+    await store.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+const figures: Figure[] = [];
+for (const kind of values.stores.split(",")) {
+  if (kind === "pglite") figures.push(...(await measure(kind, undefined)));
+  else {
+    const server = await startPostgres();
+    try {
+      figures.push(...(await measure(kind, await server.createDatabase())));
+    } finally {
+      await server.stop();
+    }
+  }
+}
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 1)}\n`);
