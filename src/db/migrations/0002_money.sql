@@ -325,87 +325,124 @@ RETURNS TABLE (
   SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
-  v_now     timestamptz;
-  v_day     date;
+  v_now     timestamptz := clock_timestamp();
+  v_day     date := utc_day(v_now);
+  -- The items, in their order, and those of them whose holds are new.
   v_request text[];
   v_tenant  text[];
   v_key     text[];
-  v_model   text[];
-  v_facts   json[];
   v_account bigint[];
+  v_terms   text[];
   v_price   bigint[];
   v_amount  bigint[];
   v_refused bigint[];
+  v_placed  text[];
+  v_checked boolean := false;
+  v_fits    boolean;
+  -- By tenant and key with limits: what is left of them, and the budget that is spent furthest.
+  s_tenant  text[];
+  s_key     text[];
+  s_unspent bigint[];
+  s_scope   text[];
+  s_period  text[];
+  s_limit   bigint[];
+  s_spent   bigint[];
+  s_start   date[];
 BEGIN
-  v_now := clock_timestamp();
-  SELECT array_agg(request_id), array_agg(tenant_id), array_agg(key_id), array_agg(model), array_agg(facts), array_agg(account_id),
-    array_agg(price_id), array_agg(amount)
-  INTO v_request, v_tenant, v_key, v_model, v_facts, v_account, v_price, v_amount
-  FROM (
-    SELECT i.request_id, i.tenant_id, i.key_id, i.model, i.facts, CASE WHEN p.id IS NOT NULL THEN a.id END AS account_id,
-      CASE WHEN a.id IS NOT NULL THEN p.id END AS price_id,
-      CASE WHEN a.id IS NULL THEN 0 ELSE hold_for(p, i.input, i.output) END AS amount
+  WITH item AS MATERIALIZED (
+    SELECT i.request_id, i.tenant_id, i.key_id, i.model, i.facts, a.terms, CASE WHEN p.id IS NOT NULL THEN a.id END AS account_id,
+      p.id AS price_id, hold_for(p, i.input, i.output) AS amount
     FROM (
       SELECT row_number() OVER () AS n, x.* FROM json_to_recordset(p_items)
         AS x (request_id text, tenant_id text, key_id text, model text, input integer, output integer, facts json)) i
     LEFT JOIN account a ON a.tenant_id = i.tenant_id
     LEFT JOIN LATERAL (
-      SELECT v.* FROM price_version v WHERE v.model = i.model AND v.valid_from <= v_now ORDER BY v.valid_from DESC LIMIT 1) p ON true
-    ORDER BY i.n) ordered;
-
-  -- From here on the tenants' money stands still for others, until the commit. An earlier request of theirs may have waited for the
-  -- same lock, so the time, too, is taken only now.
-  PERFORM FROM account a WHERE a.id = ANY (v_account) ORDER BY a.id FOR NO KEY UPDATE;
-  v_now := clock_timestamp();
-  v_day := utc_day(v_now);
-  v_refused := ledger_unfit(v_account, v_tenant, v_key, v_amount, array_fill(v_day, ARRAY[cardinality(v_amount)]));
-
-  RETURN QUERY
-  WITH decided AS MATERIALIZED (
-    SELECT d.*, d.refused IS NULL AND h.request_id IS NULL AS fresh
-    FROM unnest(v_request, v_tenant, v_key, v_model, v_facts, v_account, v_price, v_amount, v_refused) WITH ORDINALITY
-      AS d (request_id, tenant_id, key_id, model, facts, account_id, price_id, amount, refused, n)
-    LEFT JOIN hold h ON h.request_id = d.request_id),
+      SELECT v.* FROM price_version v WHERE v.model = i.model AND v.valid_from <= v_now AND a.id IS NOT NULL
+      ORDER BY v.valid_from DESC LIMIT 1) p ON true
+    ORDER BY i.n),
+  -- All are written down; those that turn out to be refused, which is seldom, are taken back below.
   placed AS (
     INSERT INTO hold (request_id, tenant_id, key_id, model, account_id, price_id, amount, reserved_at, owner, lease_until, checkpoint_at, facts)
-    SELECT d.request_id, d.tenant_id, d.key_id, d.model, d.account_id, d.price_id, d.amount, v_now, p_owner, v_now + p_lease, v_now, d.facts
-    FROM decided d WHERE d.fresh ORDER BY d.request_id
-    ON CONFLICT (request_id) DO NOTHING),
-  who AS MATERIALIZED (
-    SELECT tenant_id, key_id, max(account_id) AS account_id, coalesce(sum(amount) FILTER (WHERE fresh), 0)::bigint AS taken
-    FROM decided GROUP BY 1, 2),
-  accounts AS (
-    UPDATE account a SET held = a.held + t.taken
-    FROM (SELECT account_id, sum(taken)::bigint AS taken FROM who WHERE taken > 0 GROUP BY 1) t WHERE a.id = t.account_id),
-  scope AS MATERIALIZED (
-    SELECT w.tenant_id, w.key_id, b.id, CASE WHEN b.key_id IS NULL THEN 'tenant' ELSE 'key' END AS scope, b.period, b.amount,
-      period_start(b.period, v_day) AS start, coalesce(p.spent, 0) AS spent, coalesce(p.held, 0) AS held,
-      sum(w.taken) OVER (PARTITION BY b.id)::bigint AS taken
-    FROM who w
-    JOIN budget b ON b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id
-    LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, v_day)),
-  periods AS (
-    INSERT INTO budget_period AS p (budget_id, start, held)
-    SELECT DISTINCT id, start, taken FROM scope WHERE taken > 0 ORDER BY id
-    ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held),
-  furthest AS MATERIALIZED (
-    SELECT DISTINCT ON (tenant_id, key_id) *, min(amount - spent - held - taken) OVER (PARTITION BY tenant_id, key_id) AS unspent
-    FROM scope ORDER BY tenant_id, key_id, spent::float8 / greatest(amount, 1) DESC, period_end(period, start) DESC)
-  SELECT d.n::integer,
-    CASE WHEN d.refused = 0 THEN 'account' WHEN d.refused IS NOT NULL THEN 'budget' END,
-    a.terms, d.account_id, d.amount, v_now, d.price_id, v.input_uncached, v.cache_read, v.cache_write, v.output,
-    least(a.balance - a.held - a.floor - (SELECT sum(w.taken)::bigint FROM who w WHERE w.account_id = a.id), f.unspent),
-    c.scope, c.period, c.amount, c.spent, period_end(c.period, c.start)
-  FROM decided d
-  LEFT JOIN account a ON a.tenant_id = d.tenant_id
-  LEFT JOIN price_version v ON v.id = d.price_id
-  LEFT JOIN furthest f ON f.tenant_id = d.tenant_id AND f.key_id = d.key_id
-  LEFT JOIN LATERAL (
-    SELECT s.scope, s.period, s.amount, s.spent, s.start FROM scope s
-      WHERE d.refused > 0 AND s.id = d.refused AND s.tenant_id = d.tenant_id AND s.key_id = d.key_id
-    UNION ALL
-    SELECT f.scope, f.period, f.amount, f.spent, f.start WHERE coalesce(d.refused, 0) = 0) c ON true
-  ORDER BY d.n;
+    SELECT request_id, tenant_id, key_id, model, account_id, price_id, amount, v_now, p_owner, v_now + p_lease, v_now, facts
+    FROM item ORDER BY request_id
+    ON CONFLICT (request_id) DO NOTHING
+    RETURNING request_id)
+  SELECT array_agg(request_id), array_agg(tenant_id), array_agg(key_id), array_agg(account_id), array_agg(terms), array_agg(price_id),
+    array_agg(amount), (SELECT array_agg(request_id) FROM placed)
+  INTO v_request, v_tenant, v_key, v_account, v_terms, v_price, v_amount, v_placed
+  FROM item;
+  IF coalesce(cardinality(v_placed), 0) < cardinality(v_request) THEN
+    -- What had its hold before (the same request, sent again) takes nothing more.
+    FOR i IN 1 .. cardinality(v_request) LOOP
+      IF v_placed IS NULL OR v_request[i] <> ALL (v_placed) THEN
+        v_amount[i] := 0;
+      END IF;
+    END LOOP;
+  END IF;
+
+  -- From here on the tenants' money stands still for others, until the commit: nothing is done that can be done before.
+  PERFORM FROM account a WHERE a.id = ANY (v_account) ORDER BY a.id FOR NO KEY UPDATE;
+  -- Nearly always all fits. If not, it is found out what does not, and the second round takes the rest.
+  WHILE FOUND AND v_fits IS NOT TRUE LOOP
+    IF v_fits IS FALSE THEN
+      v_refused := ledger_unfit(v_account, v_tenant, v_key, v_amount, array_fill(v_day, ARRAY[cardinality(v_amount)]));
+      v_checked := true;
+    END IF;
+    WITH who AS MATERIALIZED (
+      SELECT tenant_id, key_id, account_id, coalesce(sum(amount) FILTER (WHERE refused IS NULL), 0)::bigint AS taken
+      FROM unnest(v_tenant, v_key, v_account, v_amount, v_refused) AS i (tenant_id, key_id, account_id, amount, refused)
+      WHERE account_id IS NOT NULL GROUP BY 1, 2, 3),
+    payer AS MATERIALIZED (
+      SELECT a.id, a.balance - a.held - a.floor AS unspent, t.taken
+      FROM (SELECT account_id, sum(taken)::bigint AS taken FROM who GROUP BY 1) t JOIN account a ON a.id = t.account_id),
+    scope AS MATERIALIZED (
+      SELECT w.tenant_id, w.key_id, b.id, CASE WHEN b.key_id IS NULL THEN 'tenant' ELSE 'key' END AS scope, b.period, b.amount,
+        period_start(b.period, v_day) AS start, coalesce(p.spent, 0) AS spent, b.amount - coalesce(p.spent + p.held, 0) AS unspent,
+        sum(w.taken) OVER (PARTITION BY b.id)::bigint AS taken
+      FROM who w
+      JOIN budget b ON b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id
+      LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, v_day)
+      WHERE period_start(b.period, v_day) >= b.since),
+    fit AS MATERIALIZED (
+      SELECT v_checked OR (NOT EXISTS (SELECT FROM payer WHERE taken > 0 AND unspent < taken)
+        AND NOT EXISTS (SELECT FROM scope WHERE taken > 0 AND unspent < taken)) AS fits),
+    accounts AS (
+      UPDATE account a SET held = a.held + p.taken FROM payer p, fit f WHERE a.id = p.id AND p.taken > 0 AND f.fits),
+    periods AS (
+      INSERT INTO budget_period AS p (budget_id, start, held)
+      SELECT DISTINCT s.id, s.start, s.taken FROM scope s, fit f WHERE s.taken > 0 AND f.fits ORDER BY s.id
+      ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held),
+    furthest AS (
+      SELECT DISTINCT ON (tenant_id, key_id) *, min(unspent - taken) OVER (PARTITION BY tenant_id, key_id) AS least
+      FROM scope ORDER BY tenant_id, key_id, spent::float8 / greatest(amount, 1) DESC, period_end(period, start) DESC),
+    state AS (
+      SELECT w.tenant_id, w.key_id, least(p.unspent - p.taken, f.least) AS unspent, f.scope, f.period, f.amount, f.spent, f.start
+      FROM who w JOIN payer p ON p.id = w.account_id LEFT JOIN furthest f ON f.tenant_id = w.tenant_id AND f.key_id = w.key_id)
+    SELECT (SELECT fits FROM fit), array_agg(tenant_id), array_agg(key_id), array_agg(unspent), array_agg(scope), array_agg(period),
+      array_agg(amount), array_agg(spent), array_agg(start)
+    INTO v_fits, s_tenant, s_key, s_unspent, s_scope, s_period, s_limit, s_spent, s_start
+    FROM state WHERE unspent IS NOT NULL;
+  END LOOP;
+  IF v_refused IS NOT NULL THEN
+    DELETE FROM hold h WHERE h.request_id = ANY (ARRAY (
+      SELECT i.request_id FROM unnest(v_request, v_refused) AS i (request_id, refused) WHERE i.refused IS NOT NULL));
+  END IF;
+
+  RETURN QUERY
+  SELECT i.n::integer,
+    CASE WHEN i.refused = 0 THEN 'account' WHEN i.refused IS NOT NULL THEN 'budget' END,
+    i.terms, i.account_id, i.amount, v_now, i.price_id, v.input_uncached, v.cache_read, v.cache_write, v.output, s.unspent,
+    CASE WHEN b.id IS NULL THEN s.scope WHEN b.key_id IS NULL THEN 'tenant' ELSE 'key' END,
+    coalesce(b.period, s.period), coalesce(b.amount, s.amount), CASE WHEN b.id IS NULL THEN s.spent ELSE coalesce(p.spent, 0) END,
+    period_end(coalesce(b.period, s.period), CASE WHEN b.id IS NULL THEN s.start ELSE period_start(b.period, v_day) END)
+  FROM unnest(v_tenant, v_key, v_account, v_terms, v_price, v_amount, v_refused) WITH ORDINALITY
+    AS i (tenant_id, key_id, account_id, terms, price_id, amount, refused, n)
+  LEFT JOIN price_version v ON v.id = i.price_id
+  LEFT JOIN unnest(s_tenant, s_key, s_unspent, s_scope, s_period, s_limit, s_spent, s_start)
+    AS s (tenant_id, key_id, unspent, scope, period, amount, spent, start) ON s.tenant_id = i.tenant_id AND s.key_id = i.key_id
+  LEFT JOIN budget b ON b.id = i.refused
+  LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, v_day)
+  ORDER BY i.n;
 END $$;
 
 ------------------------------------------------------------------------------------------------------------- checkpoint
