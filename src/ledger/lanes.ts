@@ -1,0 +1,73 @@
+/**
+ * Gathers single calls into array statements, as db/batcher.ts does, over more than one connection: a batch leaves at once when
+ * nothing is on its way, and beside others once enough have gathered to be worth a statement of their own.
+ */
+import type { Batcher } from "../db/batcher.ts";
+
+export type LaneOptions = {
+  /** Most items of a batch. */
+  most: number;
+  /** Most batches on their way at a time. */
+  lanes: number;
+};
+
+type Entry<T, R> = { item: T; resolve: (result: R) => void; reject: (error: unknown) => void };
+
+/** Half of a statement's cost is the same for one item and for so many: smaller ones side by side would only cost more. */
+const ENOUGH = 16;
+
+/** `run` gets 1 to `most` items and returns a result for each, in their order. */
+export function inLanes<T, R>(run: (items: T[]) => Promise<readonly R[]>, { most, lanes }: LaneOptions): Batcher<T, R> {
+  let waiting: Entry<T, R>[] = [];
+  let running = 0;
+  let inFlight = 0;
+  let idlers: (() => void)[] = [];
+
+  const send = async (batch: readonly Entry<T, R>[]): Promise<void> => {
+    running++;
+    inFlight += batch.length;
+    let end: () => void;
+    try {
+      const results = await run(batch.map((entry) => entry.item));
+      end = () => batch.forEach((entry, index) => entry.resolve(results[index] as R));
+    } catch (error) {
+      end = () => {
+        for (const entry of batch) entry.reject(error);
+      };
+    }
+    running--;
+    inFlight -= batch.length;
+    // The next batch leaves before anybody does something with the results of this one.
+    sendWaiting();
+    end();
+    if (running > 0 || waiting.length > 0) return;
+    const woken = idlers;
+    idlers = [];
+    for (const wake of woken) wake();
+  };
+
+  const mayLeave = (): boolean =>
+    waiting.length > 0 && (running === 0 || (running < lanes && waiting.length >= ENOUGH));
+
+  const sendWaiting = (): void => {
+    while (mayLeave()) {
+      const batch = waiting.length <= most ? waiting : waiting.slice(0, most);
+      waiting = waiting.length <= most ? [] : waiting.slice(most);
+      void send(batch);
+    }
+  };
+
+  return {
+    add(item) {
+      return new Promise((resolve, reject) => {
+        waiting.push({ item, resolve, reject });
+        sendWaiting();
+      });
+    },
+    get size() {
+      return waiting.length + inFlight;
+    },
+    idle: () =>
+      running === 0 && waiting.length === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve)),
+  };
+}
