@@ -47,6 +47,8 @@ const COLUMNS = [
   "SubAccountId",
   "SubAccountName",
   "SubAccountType",
+  "x_BillingAccountName",
+  "x_SubAccountName",
 ] as const;
 
 export function focusCsv(rows: readonly FocusRow[], month: Month, issuer: string): string {
@@ -60,18 +62,19 @@ export function focusCsv(rows: readonly FocusRow[], month: Month, issuer: string
 function commonCells(row: FocusRow, month: Month, issuer: string): Partial<Cells> {
   return {
     BillingAccountId: row.tenantId,
-    BillingAccountName: row.tenant,
+    BillingAccountName: ascii(row.tenant, row.tenantId),
     BillingAccountType: "Tenant",
     BillingCurrency: "USD",
     BillingPeriodStart: time(month.start),
     BillingPeriodEnd: time(month.end),
     InvoiceId: row.invoice,
-    InvoiceIssuerName: issuer,
-    ProviderName: issuer,
-    PublisherName: issuer,
+    InvoiceIssuerName: ascii(issuer, "-"),
+    ProviderName: ascii(issuer, "-"),
+    PublisherName: ascii(issuer, "-"),
     ServiceCategory: "AI and Machine Learning",
     ServiceName: "Model inference",
     ServiceSubcategory: "Generative AI",
+    x_BillingAccountName: row.tenant,
   };
 }
 
@@ -100,8 +103,9 @@ function usageCells(row: FocusUsage): Partial<Cells> {
     SkuPriceDetails: JSON.stringify({ x_Model: row.model, x_TokenClass: row.tokenClass }),
     SkuPriceId: `prc_${row.priceId}/${row.tokenClass}`,
     SubAccountId: row.keyId,
-    SubAccountName: row.key,
+    SubAccountName: ascii(row.key, row.keyId),
     SubAccountType: "Key",
+    x_SubAccountName: row.key,
   };
 }
 
@@ -125,4 +129,13 @@ function costs(pico: bigint): Partial<Cells> {
 /** ISO 8601 without fractions, as the specification has it. */
 function time(at: Date): string {
   return `${at.toISOString().slice(0, 19)}Z`;
+}
+
+/**
+ * A name as FOCUS's own columns take it, which are ASCII: without its accents, or `otherwise` where other scripts leave something that is
+ * no name. The `x_` columns beside them have it as it is.
+ */
+function ascii(name: string, otherwise: string): string {
+  const plain = name.normalize("NFKD").replaceAll(/\p{Mark}/gu, "");
+  return /^[\x20-\x7e]*$/.test(plain) ? plain : otherwise;
 }
