@@ -18,7 +18,7 @@ import { createObserver } from "../gateway/observer.ts";
 import { Repeats } from "../gateway/repeats.ts";
 import { SilenceWatch } from "../gateway/silence-watch.ts";
 import { parseUsd } from "../ledger/money.ts";
-import { createUsageWriter } from "../ledger/usage-writer.ts";
+import { openLedger } from "../ledger/open-ledger.ts";
 import { EnginePool, type EngineAddress } from "../routing/engine-pool.ts";
 import { ModelRegistry } from "../routing/model-registry.ts";
 import { createPrefixGuard } from "../routing/prefix-guard/prefix-guard.ts";
@@ -73,10 +73,13 @@ export async function runGateway({
     closers.push(() => keyRing.close());
 
     const metrics = createMetrics();
-    const usage = createUsageWriter(store, {
-      onLost: (requestId, error) => log.error({ requestId, error: describe(error) }, "a usage row was lost"),
+    const ledger = await openLedger(store, {
+      dataDir,
+      onProblem: (what, error) => log.error({ error: describe(error) }, what),
     });
-    closers.push(() => usage.close(config.timeouts.drain_ms));
+    closers.push(() => ledger.close(config.timeouts.drain_ms));
+    const { replayed, recovered } = ledger.recovered;
+    if (replayed + recovered > 0) log.warn({ replayed, recovered }, "settled what an earlier process left behind");
     const upstream = createUpstream({ connectMs: config.timeouts.connect_ms });
     closers.push(() => upstream.close());
     const models = new ModelRegistry<EngineInfo>({
@@ -113,7 +116,7 @@ export async function runGateway({
         idleMs: config.timeouts.idle_ms,
         totalMs: config.timeouts.total_ms,
       },
-      usage,
+      ledger,
       silence: new SilenceWatch(config.timeouts.ping_ms),
       repeats: new Repeats(),
       prefixGuard: createPrefixGuard(),
@@ -133,6 +136,7 @@ export async function runGateway({
         keyRing,
         adminKeys,
         pepper,
+        onMoneyChanged: () => ledger.changed(),
         engineCosts: engineCosts(config),
         issuer: { name: config.invoices.issuer, lines: config.invoices.address },
         onFault,

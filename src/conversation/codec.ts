@@ -3,6 +3,7 @@ import type { Answer } from "./answer.ts";
 import type { ByteText } from "./byte-text.ts";
 import type { GatewayError } from "./errors.ts";
 import type { ChatRequest } from "./request.ts";
+import type { SpendCap } from "./spend-cap.ts";
 import type { StreamEvent } from "./stream-event.ts";
 import type { UsageFold } from "./usage.ts";
 
@@ -42,4 +43,6 @@ export interface WireCodec {
   /** Encodes a whole answer as the body of a 200. */
   encodeAnswer(answer: Answer, context: AnswerContext): ByteText;
   encodeError(error: GatewayError, requestId: string): WireError;
+  /** The headers in which the wire's clients read how far a budget is spent; undefined where they read none. */
+  usageLimitHeaders?(cap: SpendCap): Record<string, string>;
 }

@@ -62,7 +62,7 @@ export const ERROR_TABLE = {
     openaiType: "invalid_request_error",
     openaiCode: "invalid_api_key",
     retry: "never",
-    when: "The key is not one of this gateway's, or was revoked.",
+    when: "The key is not one of this gateway's, was revoked, or has expired.",
   },
   forbidden: {
     status: 403,
@@ -137,13 +137,12 @@ export const ERROR_TABLE = {
     when: "The engine, or a limit of this gateway, asks to wait.",
   },
   model_not_allowed: {
-    status: 400,
-    openaiStatus: 403,
-    anthropicType: "invalid_request_error",
+    status: 403,
+    anthropicType: "permission_error",
     openaiType: "invalid_request_error",
     openaiCode: "model_not_allowed",
     retry: "never",
-    when: "The key may not use this model.",
+    when: "The key may not use this model; the message lists those that it may.",
   },
   budget_exceeded: {
     status: 429,

@@ -29,6 +29,18 @@ export function estimateTokens(body: string): number {
   return Math.ceil(textTokens(text) + messages * TOKENS_A_MESSAGE + images * TOKENS_AN_IMAGE);
 }
 
+const SAMPLES = 8;
+const SAMPLE_LENGTH = 1_024;
+
+/** As `estimateTokens`, from samples of a long body: within some percent of it, and ten times as fast. For what is only held, not billed. */
+export function guessTokens(body: string): number {
+  if (body.length <= SAMPLES * SAMPLE_LENGTH * 2 || body.includes(";base64,")) return estimateTokens(body);
+  const step = (body.length - SAMPLE_LENGTH) / (SAMPLES - 1);
+  let sampled = "";
+  for (let n = 0; n < SAMPLES; n++) sampled += body.slice(Math.floor(n * step), Math.floor(n * step) + SAMPLE_LENGTH);
+  return Math.ceil((textTokens(sampled) * body.length) / sampled.length);
+}
+
 function textTokens(text: string): number {
   let tokens = 0;
   let digits = 0;

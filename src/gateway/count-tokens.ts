@@ -21,10 +21,10 @@ export async function countTokens(
   decode: Decode,
   req: IncomingMessage,
 ): Promise<{ tokens: number; exact: boolean }> {
-  await gateway.keys.authenticate(credentialsOf(req.headers));
+  const { models } = await gateway.keys.authenticate(credentialsOf(req.headers));
   const body = await readBody(req, gateway.config.limits.body_bytes);
   const request = await prepareDocuments(decode(body, req.headers));
-  const model = resolveModel(gateway, request.model);
+  const model = resolveModel(gateway, request.model, models);
   const replica = replicaOrder(model.replicas, request.identity.session)[0];
   if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
   const target = chatTarget(gateway.config, model.id, replica.info);

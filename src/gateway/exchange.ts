@@ -97,6 +97,14 @@ export class Exchange<Info extends EngineInfo> {
     return true;
   }
 
+  /** Ends the answer as if its token limit were reached, and stops the engine. */
+  endAtLimit(): void {
+    if (this.#over) return;
+    this.#decoder?.abandon();
+    this.#call?.abort();
+    this.#end({ type: "finish", reason: "length" });
+  }
+
   resume(): void {
     this.#call?.resume();
   }
@@ -138,13 +146,14 @@ export class Exchange<Info extends EngineInfo> {
     const body = terminal === undefined ? events : events.slice(0, -1);
     if (body.length > 0) {
       this.#answered ||= body.some((event) => event.type === "text-delta" || event.type === "tool-call-start");
-      if (!this.#sink.events(body)) this.#call?.pause();
+      if (!this.#sink.events(body) && !this.#over) this.#call?.pause();
     }
     if (terminal?.type === "error") this.#failed(terminal.error);
     else if (terminal !== undefined) this.#finished(terminal);
   }
 
   #finished(finish: FinishEvent): void {
+    if (this.#over) return;
     // Cut at its limit while still reasoning, or held back by a filter: that is an answer, and its reason says so.
     const empty = !this.#answered && (finish.reason === "stop" || finish.reason === "tool-calls");
     if (empty && !this.#sink.seen && !this.#retriedEmpty) {

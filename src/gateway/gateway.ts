@@ -4,7 +4,7 @@ import type { ByteText } from "../conversation/byte-text.ts";
 import type { Config } from "../config/schema.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
 import type { EngineTimeouts, Upstream } from "../engine/upstream.ts";
-import type { UsageWriter } from "../ledger/usage-writer.ts";
+import type { Ledger } from "../ledger/ledger-types.ts";
 import type { EnginePool } from "../routing/engine-pool.ts";
 import type { ModelRegistry } from "../routing/model-registry.ts";
 import type { PrefixGuard } from "../routing/prefix-guard/prefix-guard.ts";
@@ -19,7 +19,7 @@ export type Gateway = {
   readonly engines: EnginePool<EngineInfo>;
   readonly upstream: Upstream;
   readonly timeouts: EngineTimeouts;
-  readonly usage: UsageWriter;
+  readonly ledger: Ledger;
   readonly silence: SilenceWatch;
   readonly repeats: Repeats;
   readonly prefixGuard: PrefixGuard;

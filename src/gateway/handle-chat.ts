@@ -1,6 +1,6 @@
 /**
  * THE request path, from a client's POST to its settled usage row, readable top to bottom:
- * authenticate → decode → resolve model → pick replica → fit the window → stream → meter → settle → end.
+ * authenticate → decode → resolve model → pick replica → fit the window → reserve → stream, metered → settle → end.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { credentialsOf } from "../admission/credentials.ts";
@@ -8,17 +8,16 @@ import type { AnswerContext, WireCodec } from "../conversation/codec.ts";
 import { GatewayError, toGatewayError } from "../conversation/errors.ts";
 import type { ChatRequest } from "../conversation/request.ts";
 import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
-import { UsageFold } from "../conversation/usage.ts";
 import { encodePrompt, gatewayStops } from "../engine/encode-chat.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
-import { estimateTokens } from "../engine/estimate-tokens.ts";
 import { prepareDocuments } from "../engine/prompt/documents.ts";
-import type { Outcome, UsageRow } from "../ledger/usage-row.ts";
+import type { Outcome } from "../ledger/usage-row.ts";
 import { replicaOrder } from "../routing/pick-replica.ts";
 import { collectingSink, sendError, streamingSink } from "./answer-sink.ts";
 import { chatTarget } from "./chat-target.ts";
 import { Exchange } from "./exchange.ts";
 import type { Gateway } from "./gateway.ts";
+import { type End, Meter, type Metered } from "./meter.ts";
 import { watchPrefix } from "./prefix-break.ts";
 import { fitPrompt } from "./prompt-fit.ts";
 import { readBody } from "./read-body.ts";
@@ -37,6 +36,7 @@ export async function handleChat(
   const startedMs = performance.now();
   let clientGone: () => void = () => {};
   const reply = new Reply(req, res, () => clientGone());
+  let meter: Meter | undefined;
   try {
     if (gateway.draining) throw new GatewayError("shutting_down", "the gateway is stopping; send the request again");
     const known = gateway.keys.authenticate(credentialsOf(req.headers));
@@ -44,6 +44,18 @@ export async function handleChat(
     const decoded = codec.decode(await readBody(req, gateway.config.limits.body_bytes), req.headers);
     const request = await prepareDocuments(decoded);
     const model = resolveModel(gateway, request.model);
+    const metered: Metered = {
+      requestId,
+      principal,
+      request,
+      model: model.id,
+      wire: codec.name,
+      startedAt,
+      startedMs,
+      repeatOf: null,
+      prefixBreak: null,
+    };
+    const { usage } = (meter = new Meter(gateway, metered));
     const { session, agent } = request.identity;
     const affinity = session === undefined ? undefined : `${principal.tenantId}/${session}`;
     const replicas = replicaOrder(model.replicas, affinity);
@@ -51,16 +63,24 @@ export async function handleChat(
     if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
     const target = chatTarget(gateway.config, model.id, replica.info);
     const prompt = encodePrompt(request, target);
+    const fit = await fitPrompt(gateway, request, model, replica, target, prompt);
+    const cap = await meter.reserve(fit, () => exchange.endAtLimit());
+    // The client may have left while money was held for it.
+    if (reply.ended) return meter.release();
+
+    const owner = `${principal.keyId}/${session ?? ""}/${agent ?? ""}`;
+    metered.repeatOf = gateway.repeats.take(owner, prompt) ?? null;
     const prefixBreak = watchPrefix(
       gateway.prefixGuard,
       { tenant: principal.tenantId, session, agent, model: model.id },
       prompt,
     );
-    const fit = await fitPrompt(gateway, request, model, replica, target, prompt);
-    const owner = `${principal.keyId}/${session ?? ""}/${agent ?? ""}`;
-    const repeatOf = gateway.repeats.take(owner, prompt);
+    if (prefixBreak !== undefined) {
+      metered.prefixBreak = prefixBreak.text;
+      gateway.observer.prefixBroken(model.id, prefixBreak.cause);
+    }
+    if (request.ignored.length > 0) gateway.observer.ignored(codec.name, request.ignored);
 
-    const usage = new UsageFold();
     const context: AnswerContext = {
       requestId,
       model: request.model,
@@ -70,47 +90,15 @@ export async function handleChat(
       signReasoning: gateway.signReasoning,
     };
     const headers = replyHeaders(requestId, model.id, request, fit.clampedTo);
+    if (cap !== undefined) Object.assign(headers, codec.usageLimitHeaders?.(cap));
     const sinkOptions = { codec, context, reply, headers };
     const sink = request.stream ? streamingSink(sinkOptions, gateway.silence) : collectingSink(sinkOptions);
-    let firstTokenMs: number | null = null;
 
-    const settle = (outcome: Outcome, finishReason: string | null, error: GatewayError | undefined): Promise<void> => {
+    const settle = (end: Omit<End, "engine">): Promise<void> => {
       gateway.inFlight--;
-      const row: UsageRow = {
-        requestId,
-        tenantId: principal.tenantId,
-        keyId: principal.keyId,
-        model: model.id,
-        requestedModel: request.model,
-        wire: codec.name,
-        streamed: request.stream,
-        session: session ?? null,
-        agent: agent ?? null,
-        usage: usage.usage,
-        countedBy: usage.countedBy,
-        outcome,
-        finishReason,
-        errorCode: error?.code ?? null,
-        engine: exchange.replica?.address.name ?? null,
-        startedAt,
-        firstTokenMs,
-        durationMs: Math.round(performance.now() - startedMs),
-        repeatOf: repeatOf ?? null,
-        prefixBreak: prefixBreak?.text ?? null,
-      };
-      gateway.observer.settled(row, principal, error);
-      return gateway.usage.record(row).catch((thrown: unknown) => gateway.observer.recordFailed(requestId, thrown));
+      return meteredBy.settle({ ...end, engine: exchange.replica?.address.name ?? null });
     };
-
-    /** Settles once the prompt has been counted, by the gateway where the engine answered and never said. */
-    const settleCounted = (...end: Parameters<typeof settle>): Promise<void> => {
-      if (firstTokenMs === null || usage.promptReported) return settle(...end);
-      return fit.count().then(({ tokens }) => {
-        usage.estimate({ prompt: tokens, completion: 0 });
-        return settle(...end);
-      });
-    };
-
+    const meteredBy = meter;
     const exchange = new Exchange<EngineInfo>(
       gateway.upstream,
       {
@@ -132,38 +120,36 @@ export async function handleChat(
           return sink.seen;
         },
         events(events: readonly StreamEvent[]) {
-          if (firstTokenMs === null) {
-            firstTokenMs = Math.round(performance.now() - startedMs);
-            // A stream's start says how long the prompt is; few engines have not said so by now.
-            if (!usage.promptReported) usage.estimate({ prompt: estimateTokens(fit.body), completion: 0 });
-          }
-          if (sink.events(events)) return true;
-          reply.onDrain(() => exchange.resume());
-          return false;
+          meteredBy.arrived();
+          const taken = sink.events(events);
+          if (!taken) reply.onDrain(() => exchange.resume());
+          meteredBy.progress();
+          return taken;
         },
         restart: () => sink.restart(),
         end(event: FinishEvent | ErrorEvent) {
           if (event.type === "finish") {
             // The row is durable before the client can take the answer for complete.
-            void settleCounted("ok", event.reason, undefined).then(() => sink.finish(event));
+            void settle({ outcome: "ok", finishReason: event.reason, billed: true }).then(() => sink.finish(event));
             return;
           }
+          const { error } = event;
           if (sink.seen) gateway.repeats.remember(owner, prompt, requestId);
-          void settleCounted(outcomeOf(event.error), null, event.error).then(() => sink.fail(event.error));
+          void settle({ outcome: outcomeOf(error), finishReason: null, error, billed: sink.seen }).then(() =>
+            sink.fail(error),
+          );
         },
       },
     );
     clientGone = () => {
       sink.dispose();
-      if (exchange.abort()) void settleCounted("client_gone", null, undefined);
+      if (exchange.abort()) void settle({ outcome: "client_gone", finishReason: null, billed: true });
     };
-    if (reply.ended) return;
     gateway.inFlight++;
-    if (prefixBreak !== undefined) gateway.observer.prefixBroken(model.id, prefixBreak.cause);
-    if (request.ignored.length > 0) gateway.observer.ignored(codec.name, request.ignored);
     exchange.start();
   } catch (thrown) {
     const error = toGatewayError(thrown);
+    meter?.refused(error);
     gateway.observer.refused(requestId, codec.name, error);
     sendError(codec, requestId, reply, error);
   }

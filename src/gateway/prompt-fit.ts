@@ -15,6 +15,8 @@ const REFIT_MARGIN = 16;
 export type PromptFit = {
   /** The body for the engine. */
   body: string;
+  /** Most tokens that the engine may answer with; Infinity where nothing says. */
+  maxOutput: number;
   /** What `max_tokens` was cut down to, if it was. */
   clampedTo: number | undefined;
   /** The prompt's tokens by the gateway's own count, for engines that do not say. */
@@ -55,6 +57,7 @@ export async function fitPrompt(
   }
   return {
     body,
+    maxOutput: maxTokens ?? window ?? Infinity,
     clampedTo: requested !== undefined && maxTokens !== undefined && maxTokens < requested ? maxTokens : undefined,
     count,
     async refit(error) {

@@ -46,6 +46,8 @@ export type Ledger = {
    * database is away and the tenant is prepaid, or unknown to this process.
    */
   reserve(request: ReserveRequest): Promise<Reservation>;
+  /** Writes the row of a request that was refused before anything was reserved for it; it costs nothing. Resolves and rejects as `settle`. */
+  record(row: UsageRow): Promise<void>;
   /**
    * Call after a price, an account's terms or a budget was changed here: it holds from the next request on. Without the call, and in other
    * gateways, a first price for a model (and in the embedded database a first limit for a tenant) holds after two seconds at the latest.

@@ -173,6 +173,10 @@ export function createLedger(
         },
       } satisfies Reservation;
     },
+    record: (row) =>
+      end(
+        settleItem(row, { accountId: null, priceId: null, reservedAt: row.startedAt }, { billed: false, cutBy: null }),
+      ),
     changed: () => known.changed(),
     get status() {
       return {

@@ -34,6 +34,7 @@ export async function openLedger(store: Store, options: LedgerOptions): Promise<
     const ledger = createLedger(store, journal, { ...options, owner });
     return {
       reserve: (request) => ledger.reserve(request),
+      record: (row) => ledger.record(row),
       changed: () => ledger.changed(),
       get status() {
         return ledger.status;

@@ -5,10 +5,11 @@ import type { Schema } from "../db/schema.ts";
 import { syncEmbedded } from "../ledger/sync-embedded.ts";
 
 export async function moneyChange<T>(
-  { store }: { store: Store },
+  { store, onMoneyChanged }: { store: Store; onMoneyChanged?: () => void },
   change: (trx: Kysely<Schema>) => Promise<T>,
 ): Promise<T> {
   const result = await store.db.transaction().execute(change);
+  onMoneyChanged?.();
   await syncEmbedded(store);
   return result;
 }

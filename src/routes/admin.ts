@@ -29,6 +29,8 @@ export type AdminOptions = {
   adminKeys: AdminKeys;
   /** What virtual keys are hashed with: `secret.derive("key pepper")`. */
   pepper: Buffer;
+  /** Told after a change of prices, terms, credit or budgets, which the ledger remembers for a while. */
+  onMoneyChanged?: () => void;
   /** What engines cost an hour, for reports. */
   engineCosts?: EngineCosts;
   /** Who sends the invoices. */

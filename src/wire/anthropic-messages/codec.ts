@@ -7,6 +7,7 @@ import { decodeCountTokens, decodeRequest } from "./decode-request.ts";
 import { encodeAnswer } from "./encode-answer.ts";
 import { encodeError } from "./encode-error.ts";
 import { createStreamEncoder } from "./encode-stream.ts";
+import { usageLimitHeaders } from "./usage-limit-headers.ts";
 
 export type AnthropicMessagesCodec = WireCodec & {
   /** Decodes `POST /v1/messages/count_tokens`. Throws what `decode` throws. */
@@ -26,5 +27,6 @@ export function createAnthropicMessages(options: { verifySignature: VerifySignat
     streamEncoder: createStreamEncoder,
     encodeAnswer,
     encodeError,
+    usageLimitHeaders,
   };
 }

@@ -1,11 +1,17 @@
 /** Encodes errors as Anthropic's clients read them, in a body and in a stream. */
 import type { WireError } from "../../conversation/codec.ts";
 import { type GatewayError, retryHeaders } from "../../conversation/errors.ts";
+import { limitReachedHeaders } from "./usage-limit-headers.ts";
 
 export function encodeError(error: GatewayError, requestId: string): WireError {
   return {
     status: error.row.status,
-    headers: { "content-type": "application/json", "request-id": requestId, ...retryHeaders(error) },
+    headers: {
+      "content-type": "application/json",
+      "request-id": requestId,
+      ...retryHeaders(error),
+      ...(error.cap !== undefined && limitReachedHeaders(error.cap)),
+    },
     body: errorBody(error, requestId),
   };
 }

@@ -1,0 +1,148 @@
+/**
+ * Meters one request: what is reserved before an engine is called, the running counts, and the usage row that settles it, once.
+ * handle-chat.ts says when; the ledger knows what it costs.
+ */
+import type { Principal } from "../admission/key-ring.ts";
+import type { GatewayError } from "../conversation/errors.ts";
+import type { ChatRequest } from "../conversation/request.ts";
+import type { SpendCap } from "../conversation/spend-cap.ts";
+import { UsageFold } from "../conversation/usage.ts";
+import { estimateTokens, guessTokens } from "../engine/estimate-tokens.ts";
+import type { Ledger, Reservation } from "../ledger/ledger-types.ts";
+import type { Outcome, UsageRow } from "../ledger/usage-row.ts";
+import type { Observer } from "./observer.ts";
+import type { PromptFit } from "./prompt-fit.ts";
+
+/** What is known of a request once its model is resolved. */
+export type Metered = Pick<UsageRow, "requestId" | "model" | "wire" | "startedAt" | "repeatOf" | "prefixBreak"> & {
+  principal: Principal;
+  request: ChatRequest;
+  /** `performance.now()` at the request's start. */
+  startedMs: number;
+};
+
+export type End = {
+  outcome: Outcome;
+  finishReason: string | null;
+  error?: GatewayError;
+  /** The replica that answered, or was the last to be asked. */
+  engine: string | null;
+  /** False: of the answer nothing reached the client, nor ever will, so it costs nothing. */
+  billed: boolean;
+};
+
+export class Meter {
+  readonly usage = new UsageFold();
+  readonly #ledger: Ledger;
+  readonly #observer: Observer;
+  readonly #metered: Metered;
+  #fit: PromptFit | undefined;
+  #reservation: Reservation | undefined;
+  #firstTokenMs: number | null = null;
+
+  constructor({ ledger, observer }: { ledger: Ledger; observer: Observer }, metered: Metered) {
+    this.#ledger = ledger;
+    this.#observer = observer;
+    this.#metered = metered;
+  }
+
+  /**
+   * Holds money for the request, where it costs any. `onExhausted` is called once if a growing answer cannot be paid further. Resolves
+   * with the budget that is spent furthest, if there is one. Rejects as `Ledger.reserve` does: then nothing is held, and `refused` is next.
+   */
+  async reserve(fit: PromptFit, onExhausted: () => void): Promise<SpendCap | undefined> {
+    const { requestId, principal, request, model, wire, startedAt } = this.#metered;
+    this.#fit = fit;
+    this.#reservation = await this.#ledger.reserve({
+      requestId,
+      tenantId: principal.tenantId,
+      keyId: principal.keyId,
+      model,
+      requestedModel: request.model,
+      wire,
+      streamed: request.stream,
+      session: request.identity.session ?? null,
+      agent: request.identity.agent ?? null,
+      startedAt,
+      get inputTokens() {
+        return guessTokens(fit.body);
+      },
+      maxOutput: fit.maxOutput,
+      counts: this.usage,
+      onExhausted,
+    });
+    return this.#reservation.cap;
+  }
+
+  /** Frees what is held: the client left before the engine was called. */
+  release(): void {
+    this.#reservation?.void().catch((thrown: unknown) => this.#observer.recordFailed(this.#metered.requestId, thrown));
+  }
+
+  /** Leaves a row of a request that no engine was asked to answer. It costs nothing. */
+  refused(error: GatewayError): void {
+    // Rows that wait for the database are for answers; a flood of refusals must not take their place.
+    if (error.code === "store_unavailable") return;
+    const row = this.#row({ outcome: "error", finishReason: null, error, engine: null, billed: false });
+    const durable = this.#reservation?.void(row) ?? this.#ledger.record(row);
+    durable.catch((thrown: unknown) => this.#observer.recordFailed(this.#metered.requestId, thrown));
+  }
+
+  /** Call before a read's events are handed on. */
+  arrived(): void {
+    if (this.#firstTokenMs !== null) return;
+    this.#firstTokenMs = Math.round(performance.now() - this.#metered.startedMs);
+    // A stream's start says how long the prompt is; few engines have not said so by now.
+    if (!this.usage.promptReported && this.#fit !== undefined)
+      this.usage.estimate({ prompt: estimateTokens(this.#fit.body), completion: 0 });
+  }
+
+  /** Call after a read's events were handed on: the answer may have to end here. */
+  progress(): void {
+    this.#reservation?.progress();
+  }
+
+  /** Settles, once the prompt has been counted where the engine answered and never said how long it is. Never rejects. */
+  settle(end: End): Promise<void> {
+    if (this.#firstTokenMs === null || this.usage.promptReported || this.#fit === undefined) return this.#settle(end);
+    return this.#fit.count().then(({ tokens }) => {
+      this.usage.estimate({ prompt: tokens, completion: 0 });
+      return this.#settle(end);
+    });
+  }
+
+  #settle(end: End): Promise<void> {
+    const row = this.#row(end);
+    this.#observer.settled(row, this.#metered.principal, end.error);
+    const reservation = this.#reservation;
+    if (reservation === undefined) return Promise.resolve();
+    const durable = end.billed ? reservation.settle(row) : reservation.void(row);
+    return durable.catch((thrown: unknown) => this.#observer.recordFailed(row.requestId, thrown));
+  }
+
+  #row({ outcome, finishReason, error, engine }: End): UsageRow {
+    const { requestId, principal, request, model, wire, startedAt, startedMs, repeatOf, prefixBreak } = this.#metered;
+    return {
+      requestId,
+      tenantId: principal.tenantId,
+      keyId: principal.keyId,
+      model,
+      requestedModel: request.model,
+      wire,
+      streamed: request.stream,
+      session: request.identity.session ?? null,
+      agent: request.identity.agent ?? null,
+      usage: this.usage.usage,
+      countedBy: this.usage.countedBy,
+      outcome,
+      finishReason,
+      errorCode: error?.code ?? null,
+      engine,
+      startedAt,
+      firstTokenMs: this.#firstTokenMs,
+      durationMs: Math.round(performance.now() - startedMs),
+      repeatOf,
+      prefixBreak,
+    };
+  }
+}
