@@ -228,7 +228,7 @@ async function tenantIdOf(store: Store, name: string | undefined): Promise<strin
   return tenant.id;
 }
 
-/** Rows carry whole milliseconds (insert-usage.ts), so an ISO time names the place exactly. */
+/** Rows carry whole milliseconds (settle-item.ts), so an ISO time names the place exactly. */
 function writeCursor(row: UsageRequest): string {
   return Buffer.from(`${row.started_at} ${row.request_id}`).toString("base64url");
 }

@@ -6,17 +6,17 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serve } from "@hono/node-server";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { registerAdminKeys } from "../../src/admission/admin-keys.ts";
 import { newKey } from "../../src/admission/key-format.ts";
 import { type KeyRing, createKeyRing } from "../../src/admission/key-ring.ts";
 import { createKeyStore } from "../../src/admission/key-store.ts";
 import type { Store } from "../../src/db/open-store.ts";
-import { createUsageWriter } from "../../src/ledger/usage-writer.ts";
 import { adminApp } from "../../src/routes/admin.ts";
 import { cleanEnvironment, runEvener } from "../support/evener.ts";
+import { settleRows } from "../support/settled-rows.ts";
 import { STORE_KINDS, type TestStore } from "../support/stores.ts";
-import { usageRow } from "../support/usage-row.ts";
 
 const PEPPER = Buffer.alloc(32, 9);
 const ADMIN_KEY = newKey("admin");
@@ -130,6 +130,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
       hint: `${String(key).slice(0, 7)}…`,
       created_at: expect.any(String),
       expires_at: "2098-12-31T23:00:00.000Z",
+      models: null,
       revoked_at: null,
       last_used_at: null,
     });
@@ -143,6 +144,28 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
     expect([revoked.status, revoked.body]).toEqual([200, { ...rest, revoked_at: expect.any(String) }]);
     expect(() => ring.authenticate(String(key))).toThrow(expect.objectContaining({ code: "unknown_key" }));
     expect((await ask("POST", "/keys/key_nobody/revoke")).status).toBe(404);
+  });
+
+  it("makes keys with limits, and changes those", async () => {
+    const { body } = await ask("POST", "/keys", { tenant: "limited", models: ["b", "a"] });
+    const { key, ...made } = body;
+    expect(made).toMatchObject({ expires_at: null, models: ["a", "b"] });
+    expect(await ring.authenticate(String(key))).toMatchObject({ models: ["a", "b"] });
+    const path = `/keys/${String(made["id"])}`;
+    const changed = await ask("POST", path, { expires_at: "2099-01-01T00:00:00Z", models: ["a"] });
+    expect([changed.status, changed.body]).toEqual([
+      200,
+      { ...made, expires_at: "2099-01-01T00:00:00.000Z", models: ["a"], last_used_at: changed.body["last_used_at"] },
+    ]);
+    expect(await ring.authenticate(String(key))).toMatchObject({ models: ["a"] });
+    expect((await ask("POST", path, { models: null })).body).toMatchObject({
+      expires_at: "2099-01-01T00:00:00.000Z",
+      models: null,
+    });
+    expect((await ask("POST", path, { expires_at: null })).body).toMatchObject({ expires_at: null });
+    expect((await ask("POST", path, {})).status).toBe(400);
+    expect((await ask("POST", path, { name: "other" })).status).toBe(400);
+    expect((await ask("POST", "/keys/key_nobody", { models: null })).status).toBe(404);
   });
 
   it("writes the admin key's id into the audit log", async () => {
@@ -166,6 +189,9 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
     ["POST", "/keys", { tenant: "a", expires_at: "tomorrow" }, "invalid_request"],
     ["POST", "/keys", { tenant: "a", expires_at: "2020-01-01T00:00:00Z" }, "invalid_request"],
     ["POST", "/keys", { tenant: "a\u0000b" }, "invalid_request"],
+    ["POST", "/keys", { tenant: "a", models: [] }, "invalid_request"],
+    ["POST", "/keys", { tenant: "a", models: ["a\u0000b"] }, "invalid_request"],
+    ["POST", "/keys", { tenant: "a", models: "a,b" }, "invalid_request"],
     ["POST", "/tenants", { name: "'; DROP TABLE tenant; --" }, "invalid_request"],
     ["GET", "/usage?by=nothing", undefined, "invalid_request"],
     ["GET", "/usage?since=yesterday", undefined, "invalid_request"],
@@ -193,10 +219,11 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
 
   it("reports usage, sums or request by request", async () => {
     const { body: key } = await ask("POST", "/keys", { tenant: "used", name: "k" });
-    const writer = createUsageWriter(test.store);
     const owner = { tenantId: String(key["tenant_id"]), keyId: String(key["id"]) };
-    for (const requestId of ["req_a1", "req_a2", "req_a3"]) await writer.record(usageRow({ requestId, ...owner }));
-    await writer.close(1_000);
+    await settleRows(
+      test.store,
+      ["req_a1", "req_a2", "req_a3"].map((requestId) => ({ requestId, ...owner })),
+    );
     const sums = await ask("GET", "/usage?tenant=used&since=2026-11-22T00:00:00Z&until=2026-11-23T00:00:00%2B00:00");
     expect(sums.body).toMatchObject({ by: "tenant", data: [{ tenant: "used", requests: 3, output: 120 }], next: null });
     const page = await ask("GET", "/usage?tenant=used&by=request&limit=2");
@@ -281,18 +308,51 @@ describe("commands", () => {
     expect((await cli(["key", "revoke", scripted["id"]!])).stdout).toContain(`Revoked key default of tenant acme`);
     expect(() => ring.authenticate(scripted["key"]!)).toThrow("revoked");
     const table = (await cli(["key", "list", "--tenant", "acme"])).stdout.split("\n");
-    expect(table[0]).toMatch(/^TENANT {2}NAME {5}KEY {7}STATE {4}CREATED/);
+    expect(table[0]).toMatch(/^TENANT {2}NAME {5}KEY {7}STATE {4}EXPIRES \(UTC\) {2}MODELS {2}CREATED/);
     expect(table.filter((line) => line.includes("revoked"))).toHaveLength(1);
     expect(table.join("")).not.toContain(scripted["key"]!.slice(10));
   });
 
+  it("limit keys, and show the limits", async () => {
+    const made = await cli([
+      "key",
+      "create",
+      "--tenant",
+      "limits",
+      "--expires",
+      "2099-01-31",
+      "--models",
+      "small, Qwen/Big",
+    ]);
+    const [key, , , , shown] = made.stdout.split("\n");
+    expect(shown).toBe("Expires 2099-01-31 00:00 UTC; may use Qwen/Big, small");
+    expect(await ring.authenticate(key!)).toMatchObject({ models: ["Qwen/Big", "small"] });
+    const [listed] = (await json(["key", "list", "--tenant", "limits"])) as Record<string, unknown>[];
+    expect(listed).toMatchObject({ expires_at: "2099-01-31T00:00:00.000Z", models: ["Qwen/Big", "small"] });
+    const table = async (): Promise<string> => (await cli(["key", "list", "--tenant", "limits"])).stdout;
+    expect(await table()).toMatch(/active +2099-01-31 00:00 +Qwen\/Big, small +\d/);
+
+    const id = String(listed!["id"]);
+    const more = await json(["key", "update", id, "--expires", "90d"]);
+    const left = Date.parse((more as { expires_at: string }).expires_at) - Date.now();
+    expect(Math.round(left / 86_400_000)).toBe(90);
+    expect(more).toMatchObject({ models: ["Qwen/Big", "small"] });
+    const freed = await cli(["key", "update", id, "--expires", "never", "--models", "all"]);
+    expect(freed.stdout).toBe(`Changed key default of tenant limits (${id}).\nNever expires; may use all models\n`);
+    expect(await table()).toMatch(/active +never +all +\d/);
+    await sql`UPDATE virtual_key SET created_at = now() - interval '2 days', expires_at = now() - interval '1 day'
+              WHERE id = ${id}`.execute(test.store.db);
+    expect(await table()).toMatch(/expired +2/);
+  });
+
   it("show usage with totals, and every request over all pages", async () => {
     const key = (await json(["key", "create", "--tenant", "busy"])) as Record<string, string>;
-    const writer = createUsageWriter(test.store);
     const ids = Array.from({ length: 5_003 }, (_unused, index) => `req_${String(index).padStart(5, "0")}`);
     const owner = { tenantId: key["tenant_id"]!, keyId: key["id"]! };
-    await Promise.all(ids.map((requestId) => writer.record(usageRow({ requestId, ...owner }))));
-    await writer.close(5_000);
+    await settleRows(
+      test.store,
+      ids.map((requestId) => ({ requestId, ...owner })),
+    );
     const rows = (await json(["usage", "--tenant", "busy", "--by", "request"])) as { request_id: string }[];
     expect(rows.map((row) => row.request_id)).toEqual(ids);
     const { stdout } = await cli(["usage", "--since", "2026-11-22", "--until", "2026-11-23", "--by", "key"]);
@@ -306,6 +366,10 @@ describe("commands", () => {
     [2, ["tenant", "create", "a;b"], /^evener: the tenant name is not valid; use/],
     [2, ["usage", "--since", "yesterday"], /Give a day/],
     [2, ["usage", "--by", "colour"], /tenant, key, model/],
+    [2, ["key", "create", "--tenant", "a", "--expires", "yesterday"], /Give a time ahead/],
+    [2, ["key", "create", "--tenant", "a", "--models", "a,,b"], /Give served names/],
+    [2, ["key", "update", "key_nobody"], /^evener: nothing to change; give --expires or --models$/m],
+    [1, ["key", "update", "key_nobody", "--models", "a"], /^evener: there is no key with the id key_nobody/],
     [1, ["key", "list", "--tenant", "nobody"], /^evener: there is no tenant named nobody$/m],
     [1, ["key", "revoke", "key_nobody"], /^evener: there is no key with the id key_nobody; list them/],
   ])("end with %i when called as %o", async (code, args, message) => {

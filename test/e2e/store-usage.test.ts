@@ -1,22 +1,11 @@
-/** Usage rows in a real store: each exactly once, whatever is repeated, refused or away; and the reports over them. */
+/** Usage rows in a real store, and the reports over them. That each is there exactly once is proven in money-ledger.test.ts. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createKey } from "../../src/admission/keys.ts";
-import { type Store, openStore } from "../../src/db/open-store.ts";
+import type { Store } from "../../src/db/open-store.ts";
 import { usageByGroup, usageByRequest } from "../../src/ledger/usage-report.ts";
-import { createUsageWriter } from "../../src/ledger/usage-writer.ts";
-import { cutProxy } from "../support/cut-proxy.ts";
+import { settleRows } from "../support/settled-rows.ts";
 import { STORE_KINDS, type TestStore } from "../support/stores.ts";
-import { usageRow } from "../support/usage-row.ts";
-
-async function idsLike(store: Store, prefix: string): Promise<string[]> {
-  const rows = await store.db
-    .selectFrom("usage_event")
-    .select("request_id")
-    .where("request_id", "like", `${prefix}%`)
-    .orderBy("request_id")
-    .execute();
-  return rows.map((row) => row.request_id);
-}
+import type { usageRow } from "../support/usage-row.ts";
 
 function numbered(prefix: string, count: number): string[] {
   return Array.from({ length: count }, (_unused, index) => `${prefix}${String(index).padStart(5, "0")}`);
@@ -31,62 +20,13 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("usage on $kind", ({ open
   });
   afterAll(() => test.dispose());
 
-  it("writes a thousand concurrent rows once each, and again changes nothing", async () => {
-    const ids = numbered("req_many_", 1_000);
-    const writer = createUsageWriter(store);
-    const other = createUsageWriter(store);
-    await Promise.all(ids.map((requestId) => writer.record(usageRow({ requestId }))));
-    expect(await idsLike(store, "req_many_")).toEqual(ids);
-    // Another gateway that replays them in another order, each twice, with another count.
-    const usage = { inputUncached: 1, cacheRead: 1, cacheWrite: 1, output: 1, reasoning: 1 };
-    const replayed = [...ids, ...ids].toReversed().map((requestId) => usageRow({ requestId, usage }));
-    await Promise.all(replayed.flatMap((row) => [writer.record(row), other.record(row)]));
-    expect(await idsLike(store, "req_many_")).toEqual(ids);
-    const [sums] = await usageByGroup(store, "tenant", {});
-    expect(sums).toMatchObject({ requests: 1_000, input_uncached: 100_000, cache_read: 20_000, cache_write: 3_000 });
-    expect(sums).toMatchObject({ output: 40_000, reasoning: 5_000, not_ok: 0 });
-    expect([await writer.close(1_000), await other.close(1_000)]).toEqual([0, 0]);
-  });
-
-  it("has written the row when record resolves", async () => {
-    const writer = createUsageWriter(store);
-    for (const requestId of numbered("req_now_", 20)) {
-      await writer.record(usageRow({ requestId }));
-      expect(await idsLike(store, requestId)).toEqual([requestId]);
-    }
-    await writer.close(1_000);
-  });
-
-  it("refuses rows that make no sense without losing those beside them", async () => {
-    const lost: string[] = [];
-    const writer = createUsageWriter(store, { onLost: (requestId) => lost.push(requestId) });
-    const ids = numbered("req_mixed_", 100);
-    const bad = new Set([ids[3], ids[4], ids[77]]);
-    const results = await Promise.allSettled(
-      ids.map((requestId, index) => {
-        const row = usageRow({ requestId });
-        if (index === 3) return writer.record({ ...row, usage: { ...row.usage, output: -1 } });
-        if (index === 4) return writer.record({ ...row, usage: { ...row.usage, cacheRead: Number.NaN } });
-        if (index === 77) return writer.record({ ...row, usage: { ...row.usage, inputUncached: 3e9 } });
-        return writer.record(row);
-      }),
-    );
-    const refused = ids.filter((_id, index) => results[index]?.status === "rejected");
-    expect(new Set(refused)).toEqual(bad);
-    expect(results[3]).toMatchObject({ reason: { code: "internal" } });
-    expect(await idsLike(store, "req_mixed_")).toEqual(ids.filter((id) => !bad.has(id)));
-    expect(new Set(lost)).toEqual(bad);
-    expect(await writer.close(1_000)).toBe(3);
-  });
-
   it("keeps a row whatever text a client put into it", async () => {
-    const writer = createUsageWriter(store);
     const session = `'; DROP TABLE usage_event; -- "\\{}\0\uD800 ${"x".repeat(10_000)}`;
-    await writer.record(usageRow({ requestId: "req_text_1", session, agent: "" }));
-    await Promise.all(
-      ["req_text_2", "req_text_3"].map((requestId) => writer.record(usageRow({ requestId, session, agent: null }))),
-    );
-    await writer.close(1_000);
+    await settleRows(store, [
+      { requestId: "req_text_1", session, agent: "" },
+      { requestId: "req_text_2", session, agent: null },
+      { requestId: "req_text_3", session, agent: null },
+    ]);
     const rows = await store.db
       .selectFrom("usage_event")
       .select(["request_id", "session", "agent"])
@@ -113,9 +53,8 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("usage on $kind", ({ open
         await createKey(store, pepper, "x", { tenant: "report-zeta", name: "one" }),
       ];
       acme = { tenantId: a.tenantId, keyId: a.id };
-      const writer = createUsageWriter(store);
       const add = (requestId: string, key: typeof a, given: Partial<Parameters<typeof usageRow>[0]>) =>
-        writer.record(usageRow({ requestId, tenantId: key.tenantId, keyId: key.id, ...given }));
+        settleRows(store, [{ requestId, tenantId: key.tenantId, keyId: key.id, ...given }]);
       const none = { inputUncached: 0, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };
       await add("req_r1", a, { startedAt: day("01T00:00:00.000"), model: "m1", session: "s1" });
       await add("req_r2", a, { startedAt: day("01T23:59:59.999"), model: "m2", session: "s1", agent: "sub" });
@@ -130,7 +69,6 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("usage on $kind", ({ open
         countedBy: "gateway",
         usage: none,
       });
-      await writer.close(1_000);
     });
 
     const march = { since: day("01T00:00:00"), until: day("31T00:00:00") };
@@ -241,11 +179,12 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("usage on $kind", ({ open
     });
 
     it("page through requests without losing or repeating one, also at the same instant", async () => {
-      const writer = createUsageWriter(store);
       const ids = numbered("req_page_", 25);
       const startedAt = day("15T12:00:00.000");
-      await Promise.all(ids.map((requestId) => writer.record(usageRow({ requestId, ...acme, startedAt }))));
-      await writer.close(1_000);
+      await settleRows(
+        store,
+        ids.map((requestId) => ({ requestId, ...acme, startedAt })),
+      );
       const filter = { since: startedAt, until: day("16T00:00:00") };
       const seen: string[] = [];
       let after: string | undefined;
@@ -265,45 +204,5 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("usage on $kind", ({ open
       expect(await usageByGroup(store, "tenant", filter)).toEqual([]);
       expect(await usageByRequest(store, filter, { limit: 7 })).toEqual({ rows: [], next: null });
     });
-  });
-});
-
-describe("usage while Postgres is away", () => {
-  const postgres = STORE_KINDS.find(({ kind }) => kind === "postgres")!;
-
-  it.skipIf(postgres.skip)("is written once it is back, once each; only what does not fit is lost", async () => {
-    const test = await postgres.open();
-    const proxy = await cutProxy(test.options.databaseUrl!);
-    const store = await openStore({ ...test.options, databaseUrl: proxy.url });
-    const lost: string[] = [];
-    const onLost = (requestId: string) => lost.push(requestId);
-    const writer = createUsageWriter(store, { patienceMs: 100, retryMs: [20], capacity: 50, onLost });
-    try {
-      // The first connection may take longer than this writer's patience.
-      await createUsageWriter(store).record(usageRow({ requestId: "req_before" }));
-      await proxy.cut();
-      const ids = numbered("req_away_", 60);
-      const results = await Promise.allSettled(ids.map((requestId) => writer.record(usageRow({ requestId }))));
-      for (const result of results)
-        expect(result).toMatchObject({ status: "rejected", reason: { code: "store_unavailable" } });
-      expect(lost).toEqual(ids.slice(50));
-      expect(writer.pending).toBe(50);
-      await proxy.mend();
-      await expect.poll(() => writer.pending, { timeout: 30_000 }).toBe(0);
-      expect(await idsLike(test.store, "req_away_")).toEqual(ids.slice(0, 50));
-
-      await proxy.cut();
-      const last = writer.record(usageRow({ requestId: "req_last" })).catch((error: unknown) => error);
-      expect(await writer.close(50)).toBe(11);
-      expect(await last).toMatchObject({ code: "store_unavailable" });
-      expect(lost.at(-1)).toBe("req_last");
-      await expect(writer.record(usageRow({ requestId: "req_closed" }))).rejects.toMatchObject({
-        code: "store_unavailable",
-      });
-    } finally {
-      await proxy.close();
-      await store.close();
-      await test.dispose();
-    }
   });
 });

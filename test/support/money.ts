@@ -148,10 +148,6 @@ export function requestOf(row: UsageRow, given: Partial<ReserveRequest> = {}): R
   return { ...row, inputTokens: 1_000, maxOutput: 1_000, counts: movingCounts(), onExhausted() {}, ...given };
 }
 
-export function reserve(ledger: Ledger, row: UsageRow, given: Partial<ReserveRequest> = {}) {
-  return ledger.reserve(requestOf(row, given));
-}
-
 /** Throws with every broken rule and its rows. */
 export async function expectSound(store: Store): Promise<void> {
   const { ok, checks } = await verifyLedger(store);

@@ -3,24 +3,24 @@
  * `write` records usage rows 8 at a time and prints each id once it is durable; `hold` opens and waits.
  */
 import type * as OpenStore from "../../src/db/open-store.ts";
-import type * as UsageWriter from "../../src/ledger/usage-writer.ts";
+import type * as OpenLedger from "../../src/ledger/open-ledger.ts";
 import { usageRow } from "./usage-row.ts";
 
 const dist = new URL("../../dist/", import.meta.url);
 const { openStore } = (await import(new URL("db/open-store.js", dist).href)) as typeof OpenStore;
-const { createUsageWriter } = (await import(new URL("ledger/usage-writer.js", dist).href)) as typeof UsageWriter;
+const { openLedger } = (await import(new URL("ledger/open-ledger.js", dist).href)) as typeof OpenLedger;
 
 const [dataDir = "", task] = process.argv.slice(2);
 const store = await openStore({ dataDir });
 process.stdout.write("open\n");
 
 if (task === "write") {
-  const writer = createUsageWriter(store);
+  const ledger = await openLedger(store, { dataDir });
   let last = 0;
   const lane = async (): Promise<never> => {
     for (;;) {
       const requestId = `req_${process.pid}_${++last}`;
-      await writer.record(usageRow({ requestId }));
+      await ledger.record(usageRow({ requestId }));
       process.stdout.write(`${requestId}\n`);
     }
   };
