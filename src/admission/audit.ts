@@ -13,6 +13,7 @@ export type AuditAction =
   | "tenant.credit"
   | "key.create"
   | "key.rename"
+  | "key.change"
   | "key.revoke"
   | "admin_key.create"
   | "admin_key.revoke"

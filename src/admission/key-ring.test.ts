@@ -5,7 +5,7 @@ import { type KeyRing, type KeyRingOptions, type Principal, createKeyRing } from
 import type { KeyStore, StoredKey } from "./key-store.ts";
 
 const PEPPER = Buffer.alloc(32, 7);
-const ACME: Principal = { tenantId: "ten_1", tenant: "acme", keyId: "key_1", key: "laptop" };
+const ACME: Principal = { tenantId: "ten_1", tenant: "acme", keyId: "key_1", key: "laptop", models: null };
 const rings: KeyRing[] = [];
 afterEach(async () => {
   await Promise.all(rings.splice(0).map((ring) => ring.close()));

@@ -39,6 +39,8 @@ export type KeyRing = {
   authenticate(secret: string): Principal | Promise<Principal>;
   /** Call after a key was revoked here: it is refused from now on, whatever is cached or on its way. */
   forget(keyId: string): void;
+  /** Call after a key was changed here: the next request asks the store. */
+  renew(keyId: string): void;
   /** Writes when keys were last used, about once a minute and at close. */
   close(): Promise<void>;
 };
@@ -86,7 +88,7 @@ export function createKeyRing(keys: KeyStore, pepper: Buffer, options: KeyRingOp
   };
 
   const admit = (entry: Entry): Principal => {
-    if (entry.expiresAt <= Date.now()) throw new GatewayError("unknown_key", "this key has expired; ask for a new one");
+    if (entry.expiresAt <= Date.now()) throw expiredKey(entry.expiresAt);
     used.add(entry.principal.keyId);
     return entry.principal;
   };
@@ -143,6 +145,9 @@ export function createKeyRing(keys: KeyStore, pepper: Buffer, options: KeyRingOp
         remember(unknownUntil, id, Infinity, capacity);
       }
     },
+    renew(keyId) {
+      for (const [id, entry] of known) if (entry.principal.keyId === keyId) known.delete(id);
+    },
     async close() {
       clearInterval(timer);
       await lookups.idle();
@@ -154,6 +159,12 @@ export function createKeyRing(keys: KeyStore, pepper: Buffer, options: KeyRingOp
 /** One sentence for every way of not being a key, so that nobody learns which it was. */
 function unknownKey(): GatewayError {
   return new GatewayError("unknown_key", "this key is not one of this gateway's, or it was revoked");
+}
+
+/** Whoever has the key itself may know. */
+function expiredKey(at: number): GatewayError {
+  const when = new Date(at).toISOString().slice(0, 16).replace("T", " ");
+  return new GatewayError("unknown_key", `this key expired on ${when} UTC; ask for a new one`);
 }
 
 function remember<V>(map: Map<string, V>, id: string, value: V, capacity: number): void {

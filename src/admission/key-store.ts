@@ -1,6 +1,7 @@
 /** Knows how the key ring asks the store: many keys in one statement, and when they were last used. */
 import type { Statement } from "../db/connection-pool.ts";
 import type { Store } from "../db/open-store.ts";
+import type { AllowedModels } from "./allowed-models.ts";
 
 /** Who a request is from: the tenant that pays, and the virtual key that it came with. `tenant` and `key` are names. */
 export type Principal = {
@@ -8,6 +9,8 @@ export type Principal = {
   readonly tenant: string;
   readonly keyId: string;
   readonly key: string;
+  /** Served names that the key may use. */
+  readonly models: AllowedModels;
 };
 
 export type StoredKey = { principal: Principal; /** ms since the epoch, or Infinity. */ expiresAt: number };
@@ -27,12 +30,14 @@ type Row = {
   tenant_id: string;
   tenant: string;
   expires_at: Date | null;
+  allowed_models: string[] | null;
 };
 
 const FIND: Statement = {
   name: "find-keys",
   text: `
-  SELECT encode(k.hmac, 'hex') AS hash, k.id AS key_id, k.name AS key, k.expires_at, t.id AS tenant_id, t.name AS tenant
+  SELECT encode(k.hmac, 'hex') AS hash, k.id AS key_id, k.name AS key, k.expires_at, k.allowed_models,
+    t.id AS tenant_id, t.name AS tenant
   FROM virtual_key k JOIN tenant t ON t.id = k.tenant_id
   WHERE k.hmac = ANY (SELECT decode(h, 'hex') FROM unnest($1::text[]) h)
     AND k.revoked_at IS NULL AND t.archived_at IS NULL`,
@@ -60,7 +65,13 @@ export function createKeyStore(store: Store): KeyStore {
 
 function toStoredKey(row: Row): StoredKey {
   return {
-    principal: { tenantId: row.tenant_id, tenant: row.tenant, keyId: row.key_id, key: row.key },
+    principal: {
+      tenantId: row.tenant_id,
+      tenant: row.tenant,
+      keyId: row.key_id,
+      key: row.key,
+      models: row.allowed_models,
+    },
     expiresAt: row.expires_at === null ? Infinity : row.expires_at.getTime(),
   };
 }

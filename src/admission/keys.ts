@@ -1,7 +1,8 @@
-/** Virtual keys as an administrator sees them: made, listed, revoked. key-ring.ts is how a request sees them. */
+/** Virtual keys as an administrator sees them: made, listed, changed, revoked. key-ring.ts is how a request sees them. */
 import { GatewayError } from "../conversation/errors.ts";
 import { newId } from "../db/new-id.ts";
 import type { Store } from "../db/open-store.ts";
+import { type AllowedModels, validModels } from "./allowed-models.ts";
 import { type Actor, audit } from "./audit.ts";
 import { hashKey, keyHint, newKey } from "./key-format.ts";
 import { validName } from "./names.ts";
@@ -16,6 +17,8 @@ export type VirtualKey = {
   hint: string;
   createdAt: Date;
   expiresAt: Date | null;
+  /** Served names that it may use; null: all. */
+  models: AllowedModels;
   revokedAt: Date | null;
   /** Within about a minute. */
   lastUsedAt: Date | null;
@@ -24,7 +27,10 @@ export type VirtualKey = {
 export type NewKey = {
   tenant: string;
   name?: string | undefined;
+  /** Without one it never expires. */
   expiresAt?: Date | undefined;
+  /** Served names; all without them. */
+  models?: readonly string[] | undefined;
 };
 
 /**
@@ -39,8 +45,9 @@ export async function createKey(
 ): Promise<VirtualKey & { secret: string }> {
   const secret = newKey("virtual");
   const name = validName("key", wanted.name ?? "default");
-  if (wanted.expiresAt !== undefined && wanted.expiresAt.getTime() <= Date.now())
-    throw new GatewayError("invalid_request", "the key would be expired from the start", { param: "expires_at" });
+  const models = validModels(wanted.models ?? null);
+  const limits = limitsDetail({ expiresAt: wanted.expiresAt, models: models ?? undefined });
+  assertAhead(wanted.expiresAt);
   return store.db.transaction().execute(async (trx) => {
     const { tenant } = await ensureTenant(trx, actor, wanted.tenant);
     if (tenant.archivedAt !== null)
@@ -54,10 +61,16 @@ export async function createKey(
         hmac: hashKey(pepper, secret),
         hint: keyHint(secret),
         expires_at: wanted.expiresAt ?? null,
+        allowed_models: models,
       })
       .returningAll()
       .executeTakeFirstOrThrow();
-    await audit(trx, { actor, action: "key.create", subject: row.id, detail: { tenant: tenant.id, name } });
+    await audit(trx, {
+      actor,
+      action: "key.create",
+      subject: row.id,
+      detail: { tenant: tenant.id, name, ...limits },
+    });
     return { ...toKey({ ...row, tenant: tenant.name }), secret };
   });
 }
@@ -85,8 +98,7 @@ export async function listKeys(store: Store, filter: { tenant?: string | undefin
  * Revokes a key for good; revoking it again changes nothing. The caller tells its key ring. Throws GatewayError `not_found`.
  */
 export async function revokeKey(store: Store, actor: Actor, id: string): Promise<VirtualKey> {
-  const unknown = new GatewayError("not_found", `there is no key with the id ${id}; list them with: evener key list`);
-  if (!/^key_[0-9a-z]+$/.test(id)) throw unknown;
+  assertKeyId(id);
   return store.db.transaction().execute(async (trx) => {
     const revoked = await trx
       .updateTable("virtual_key")
@@ -103,9 +115,72 @@ export async function revokeKey(store: Store, actor: Actor, id: string): Promise
       .select("tenant.name as tenant")
       .where("virtual_key.id", "=", id)
       .executeTakeFirst();
-    if (row === undefined) throw unknown;
+    if (row === undefined) throw noKey(id);
     return toKey(row);
   });
+}
+
+export type KeyChange = {
+  /** Null: never. */
+  expiresAt?: Date | null | undefined;
+  /** Served names; null: all. */
+  models?: AllowedModels | undefined;
+};
+
+/**
+ * Changes what a key may do; what is not named stays. Also an expired key can be given more time, but not a revoked one. The caller
+ * tells its key ring. Throws GatewayError `not_found`, `invalid_request`.
+ */
+export async function changeKey(store: Store, actor: Actor, id: string, change: KeyChange): Promise<VirtualKey> {
+  assertKeyId(id);
+  const { expiresAt } = change;
+  const models = change.models === undefined ? undefined : validModels(change.models);
+  if (expiresAt === undefined && models === undefined)
+    throw new GatewayError("invalid_request", "nothing to change; give an expiry or models");
+  assertAhead(expiresAt ?? undefined);
+  return store.db.transaction().execute(async (trx) => {
+    const row = await trx
+      .selectFrom("virtual_key")
+      .innerJoin("tenant", "tenant.id", "virtual_key.tenant_id")
+      .selectAll("virtual_key")
+      .select("tenant.name as tenant")
+      .where("virtual_key.id", "=", id)
+      .forUpdate("virtual_key")
+      .executeTakeFirst();
+    if (row === undefined) throw noKey(id);
+    if (row.revoked_at !== null)
+      throw new GatewayError("invalid_request", "this key was revoked, which is for good; make a new one");
+    const set = {
+      ...(expiresAt !== undefined && { expires_at: expiresAt }),
+      ...(models !== undefined && { allowed_models: models }),
+    };
+    await trx.updateTable("virtual_key").set(set).where("id", "=", id).execute();
+    await audit(trx, { actor, action: "key.change", subject: id, detail: limitsDetail({ expiresAt, models }) });
+    return toKey({ ...row, ...set });
+  });
+}
+
+function assertAhead(expiresAt: Date | undefined): void {
+  if (expiresAt !== undefined && expiresAt.getTime() <= Date.now())
+    throw new GatewayError("invalid_request", "expires_at: this time has passed; give one ahead", {
+      param: "expires_at",
+    });
+}
+
+/** What the audit log says of a key's limits; what was not set is not named. */
+function limitsDetail({ expiresAt, models }: KeyChange): Record<string, string | null> {
+  return {
+    ...(expiresAt !== undefined && { expires_at: expiresAt?.toISOString() ?? null }),
+    ...(models !== undefined && { models: models?.join(", ") ?? null }),
+  };
+}
+
+function assertKeyId(id: string): void {
+  if (!/^key_[0-9a-z]+$/.test(id)) throw noKey(id);
+}
+
+function noKey(id: string): GatewayError {
+  return new GatewayError("not_found", `there is no key with the id ${id}; list them with: evener key list`);
 }
 
 type KeyRow = {
@@ -116,6 +191,7 @@ type KeyRow = {
   hint: string;
   created_at: Date;
   expires_at: Date | null;
+  allowed_models: string[] | null;
   revoked_at: Date | null;
   last_used_at: Date | null;
 };
@@ -129,6 +205,7 @@ function toKey(row: KeyRow): VirtualKey {
     hint: row.hint,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
+    models: row.allowed_models,
     revokedAt: row.revoked_at,
     lastUsedAt: row.last_used_at,
   };

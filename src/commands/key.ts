@@ -1,9 +1,11 @@
-/** `evener key create`, `evener key list` and `evener key revoke`. */
-import type { Command } from "commander";
+/** `evener key create|list|update|revoke`. */
+import { type Command, InvalidArgumentError } from "commander";
 import { z } from "zod";
 import { adminClient } from "./admin-client.ts";
+import { CliError } from "./cli-error.ts";
 import { print, printJson } from "./print.ts";
 import { printable, renderTable } from "./table.ts";
+import { parseExpiry } from "./time-option.ts";
 
 const Key = z.object({
   id: z.string(),
@@ -13,6 +15,7 @@ const Key = z.object({
   hint: z.string(),
   created_at: z.string(),
   expires_at: z.string().nullable(),
+  models: z.array(z.string()).nullable(),
   revoked_at: z.string().nullable(),
   last_used_at: z.string().nullable(),
 });
@@ -20,19 +23,27 @@ const CreatedKey = Key.extend({ key: z.string() });
 const Listed = z.object({ data: z.array(Key) });
 
 export function register(program: Command): void {
-  const key = program.command("key").description("create, list and revoke tenants' virtual keys");
+  const key = program.command("key").description("create, list, change and revoke tenants' virtual keys");
 
   key
     .command("create")
     .description("create a key, and its tenant if that is new; the key is shown once")
     .requiredOption("--tenant <name>", "whose key it is")
     .option("--name <name>", "what it is for", "default")
+    .option(
+      "--expires <time>",
+      "until when it works: 2027-01-31 (its midnight, UTC), 90d; without it, until revoked",
+      expiry,
+    )
+    .option("--models <names>", "the only models it may use, by their served names, with commas between", modelNames)
     .option("--json", "print JSON")
-    .action(async (options: { tenant: string; name: string; json?: true }) => {
-      const created = await adminClient().post("/keys", CreatedKey, { tenant: options.tenant, name: options.name });
-      if (options.json) return printJson(created);
+    .action(async ({ tenant, name, expires, models, json }: CreateOptions) => {
+      const body = { tenant, name, expires_at: expires?.toISOString(), models };
+      const created = await adminClient().post("/keys", CreatedKey, body);
+      if (json) return printJson(created);
       print(`${created.key}\n\nThis is the only time the key is shown; only a keyed hash of it is stored.`);
       print(`Tenant ${printable(created.tenant)}, name ${printable(created.name)}, id ${created.id}`);
+      if (expires !== undefined || models !== undefined) print(limits(created));
     });
 
   key
@@ -46,18 +57,48 @@ export function register(program: Command): void {
       if (data.length === 0) return print("No keys yet. Create one with: evener key create --tenant NAME");
       print(
         renderTable({
-          columns: ["TENANT", "NAME", "KEY", "STATE", "CREATED", "LAST USED", "ID"].map((title) => ({ title })),
+          columns: [
+            ...["TENANT", "NAME", "KEY", "STATE", "EXPIRES (UTC)"].map((title) => ({ title })),
+            { title: "MODELS", most: 40 },
+            ...["CREATED", "LAST USED", "ID"].map((title) => ({ title })),
+          ],
           rows: data.map((row) => [
             row.tenant,
             row.name,
             row.hint,
             keyState(row),
+            row.expires_at === null ? "never" : minute(row.expires_at),
+            row.models?.join(", ") ?? "all",
             row.created_at.slice(0, 10),
             row.last_used_at === null ? "never" : minute(row.last_used_at),
             row.id,
           ]),
         }),
       );
+    });
+
+  key
+    .command("update")
+    .description("change when a key expires and which models it may use; what is not given stays")
+    .argument("<id>", "the key's id, as in key_…")
+    .option("--expires <time>", "until when it works: 2027-01-31, 90d, or never", (text) =>
+      text === "never" ? text : expiry(text),
+    )
+    .option("--models <names>", "the only models it may use, with commas between, or all", (text) =>
+      text === "all" ? text : modelNames(text),
+    )
+    .option("--json", "print JSON")
+    .action(async (id: string, { expires, models, json }: UpdateOptions) => {
+      if (expires === undefined && models === undefined)
+        throw new CliError("nothing to change; give --expires or --models", 2);
+      const body = {
+        expires_at: expires === "never" ? null : expires?.toISOString(),
+        models: models === "all" ? null : models,
+      };
+      const changed = await adminClient().post(`/keys/${encodeURIComponent(id)}`, Key, body);
+      if (json) return printJson(changed);
+      print(`Changed key ${printable(changed.name)} of tenant ${printable(changed.tenant)} (${changed.id}).`);
+      print(limits(changed));
     });
 
   key
@@ -72,10 +113,27 @@ export function register(program: Command): void {
     });
 }
 
+type CreateOptions = { tenant: string; name: string; expires?: Date; models?: string[]; json?: true };
+type UpdateOptions = { expires?: Date | "never"; models?: string[] | "all"; json?: true };
+
+function expiry(text: string): Date {
+  return parseExpiry(text);
+}
+
+function modelNames(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.includes("")) throw new InvalidArgumentError("Give served names with commas between: a,b.");
+  return names;
+}
+
+function limits({ expires_at, models }: z.infer<typeof Key>): string {
+  const until = expires_at === null ? "Never expires" : `Expires ${minute(expires_at)} UTC`;
+  return `${until}; may use ${models === null ? "all models" : printable(models.join(", "))}`;
+}
+
 function keyState(key: z.infer<typeof Key>): string {
   if (key.revoked_at !== null) return "revoked";
-  if (key.expires_at === null) return "active";
-  return Date.parse(key.expires_at) <= Date.now() ? "expired" : `until ${key.expires_at.slice(0, 10)}`;
+  return key.expires_at !== null && Date.parse(key.expires_at) <= Date.now() ? "expired" : "active";
 }
 
 /** `2026-11-22T17:31:04.123Z` as `2026-11-22 17:31` (UTC). */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseTime } from "./time-option.ts";
+import { parseExpiry, parseTime } from "./time-option.ts";
 
 const NOW = Date.parse("2026-11-22T12:00:00Z");
 
@@ -34,4 +34,23 @@ describe("parseTime", () => {
   ])("refuses %j", (text) => {
     expect(() => parseTime(text, NOW)).toThrow(/Give a day/);
   });
+});
+
+describe("parseExpiry", () => {
+  it.each([
+    ["2027-01-31", "2027-01-31T00:00:00.000Z"],
+    ["2026-11-22T12:01+00:00", "2026-11-22T12:01:00.000Z"],
+    ["90d", "2027-02-20T12:00:00.000Z"],
+    ["12h", "2026-11-23T00:00:00.000Z"],
+    ["1m", "2026-11-22T12:01:00.000Z"],
+  ])("reads %s", (text, iso) => {
+    expect(parseExpiry(text, NOW).toISOString()).toBe(iso);
+  });
+
+  it.each(["", "0d", "2026-11-22", "2026-11-22T12:00Z", "2020-01-01", "tomorrow", "-7d", "90"])(
+    "refuses %j",
+    (text) => {
+      expect(() => parseExpiry(text, NOW)).toThrow(/Give a (time ahead|day)/);
+    },
+  );
 });

@@ -1,11 +1,13 @@
 /** The routes that answer at once: models, the launcher's facts, liveness and metrics. */
 import { Hono } from "hono";
+import { mayUse } from "../admission/allowed-models.ts";
 import { credentialsOf } from "../admission/credentials.ts";
+import type { Principal } from "../admission/key-ring.ts";
 import type { WireCodec } from "../conversation/codec.ts";
 import { GatewayError, toGatewayError } from "../conversation/errors.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { newRequestId } from "../gateway/request-id.ts";
-import { listedModels } from "../gateway/listed-models.ts";
+import { listedModel, listedModels, usableModels } from "../gateway/listed-models.ts";
 import { encodeModel, encodeModelList, speaksAnthropic } from "../wire/model-list.ts";
 
 export type ApiOptions = {
@@ -30,8 +32,18 @@ const METHODS: Record<string, string> = {
   "/metrics": "GET",
 };
 
-export function apiApp({ gateway, codecOf, metrics, pingStore }: ApiOptions): Hono {
-  const app = new Hono();
+type ApiEnv = { Variables: { requestId: string; principal: Principal } };
+
+export function apiApp({ gateway, codecOf, metrics, pingStore }: ApiOptions): Hono<ApiEnv> {
+  const app = new Hono<ApiEnv>();
+
+  app.use(async (c, next) => {
+    const requestId = newRequestId();
+    c.set("requestId", requestId);
+    c.header("request-id", requestId);
+    c.header("x-request-id", requestId);
+    await next();
+  });
 
   app.get("/", (c) =>
     c.text("Evener answers /v1/messages, /v1/chat/completions, /v1/responses and /v1/models here.\n"),
@@ -56,31 +68,34 @@ export function apiApp({ gateway, codecOf, metrics, pingStore }: ApiOptions): Ho
   });
 
   app.use("/v1/*", async (c, next) => {
-    await gateway.keys.authenticate(credentialsOf(c.req.header()));
+    c.set("principal", await gateway.keys.authenticate(credentialsOf(c.req.header())));
     await next();
   });
   app.get("/v1/models", (c) => {
     const headers = c.req.header();
-    return c.json(encodeModelList(listedModels(gateway), speaksAnthropic(headers), c.req.query()));
+    return c.json(
+      encodeModelList(listedModels(gateway, c.get("principal").models), speaksAnthropic(headers), c.req.query()),
+    );
   });
   app.get("/v1/models/:id{.+}", (c) => {
-    const id = c.req.param("id");
-    const headers = c.req.header();
-    const listed = listedModels(gateway);
-    const resolved = gateway.models.resolve(id);
-    const model = listed.find((each) => each.id === id) ?? listed.find((each) => each.id === resolved?.id);
-    if (model === undefined)
-      throw new GatewayError("model_not_found", `model: ${id} is not served here`, { param: "model" });
-    return c.json(encodeModel({ ...model, id }, speaksAnthropic(headers)));
+    const model = listedModel(gateway, c.req.param("id"), c.get("principal").models);
+    return c.json(encodeModel(model, speaksAnthropic(c.req.header())));
   });
   app.get("/v1/evener/launch", (c) => {
-    const models = gateway.models.models.map((model) => ({
+    const allowed = c.get("principal").models;
+    const usable = usableModels(gateway, allowed);
+    const models = usable.map((model) => ({
       id: model.id,
       context_window: model.contextWindow ?? null,
       max_output: gateway.config.models[model.id]?.max_output_tokens ?? null,
     }));
+    // A client must not be started on a model that its key is refused.
+    const ofFamily = (family: string): string => {
+      const mapped = gateway.models.ofFamily(family)?.id;
+      return mapped !== undefined && mayUse(allowed, mapped) ? mapped : (usable[0]?.id ?? "");
+    };
     const families = Object.fromEntries(
-      ["opus", "sonnet", "haiku", "default"].map((family) => [family, gateway.models.ofFamily(family)?.id ?? ""]),
+      ["opus", "sonnet", "haiku", "default"].map((family) => [family, ofFamily(family)]),
     );
     return c.json({ models, families });
   });
@@ -92,7 +107,7 @@ export function apiApp({ gateway, codecOf, metrics, pingStore }: ApiOptions): Ho
     throw new GatewayError("not_found", `there is no ${c.req.path} here`);
   });
   app.onError((thrown, c) => {
-    const requestId = newRequestId();
+    const requestId = c.get("requestId");
     const error = toGatewayError(thrown);
     const codec = codecOf(c.req.path, c.req.raw.headers);
     gateway.observer.refused(requestId, codec.name, error);

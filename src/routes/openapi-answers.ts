@@ -45,6 +45,7 @@ const Key = z.strictObject({
   hint: z.string(),
   created_at: time,
   expires_at: nullable.time,
+  models: z.array(z.string()).nullable().describe("Served names that the key may use; null: all."),
   revoked_at: nullable.time,
   last_used_at: nullable.time,
 });

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { NewAdminKeyBody } from "./admin-admin-keys.ts";
 import { BudgetsQuery, NewBudgetBody } from "./admin-budgets.ts";
 import { InvoiceQuery } from "./admin-invoices.ts";
-import { KeysQuery, NewKeyBody } from "./admin-keys.ts";
+import { KeyChangeBody, KeysQuery, NewKeyBody } from "./admin-keys.ts";
 import { FocusQuery, RebuildBody } from "./admin-ledger.ts";
 import { HistoryQuery, NewPriceBody, PricesQuery } from "./admin-prices.ts";
 import { SessionQuery } from "./admin-sessions.ts";
@@ -44,6 +44,11 @@ export const OPERATIONS: Record<string, Operation> = {
   },
   [`post ${ADMIN}/keys`]: { does: "Makes a virtual key.", body: NewKeyBody, answer: "NewKey", status: 201 },
   [`get ${ADMIN}/keys`]: { does: "Lists virtual keys.", query: KeysQuery, answer: "Keys" },
+  [`post ${ADMIN}/keys/{id}`]: {
+    does: "Changes when a virtual key expires and which models it may use.",
+    body: KeyChangeBody,
+    answer: "Key",
+  },
   [`post ${ADMIN}/keys/{id}/revoke`]: { does: "Revokes a virtual key for good.", answer: "Key" },
   [`post ${ADMIN}/admin-keys`]: {
     does: "Makes an admin key that may read, or read and write.",

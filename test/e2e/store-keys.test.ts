@@ -5,7 +5,7 @@ import { credentialsOf } from "../../src/admission/credentials.ts";
 import { newKey } from "../../src/admission/key-format.ts";
 import { type KeyRingOptions, createKeyRing } from "../../src/admission/key-ring.ts";
 import { createKeyStore } from "../../src/admission/key-store.ts";
-import { createKey, listKeys, revokeKey } from "../../src/admission/keys.ts";
+import { changeKey, createKey, listKeys, revokeKey } from "../../src/admission/keys.ts";
 import { bindSecret, gatewaySecret } from "../../src/admission/secret.ts";
 import { createTenant, listTenants } from "../../src/admission/tenants.ts";
 import { type Store, openStore } from "../../src/db/open-store.ts";
@@ -81,7 +81,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("keys on $kind", ({ open 
 
   it("knows whose a key is", async () => {
     const made = await createKey(store, PEPPER, ACTOR, { tenant: "acme", name: "who" });
-    const principal = { tenantId: made.tenantId, tenant: "acme", keyId: made.id, key: "who" };
+    const principal = { tenantId: made.tenantId, tenant: "acme", keyId: made.id, key: "who", models: null };
     const ring = ringOf(store);
     expect(await ring.authenticate(made.secret)).toEqual(principal);
     expect(ring.authenticate(made.secret)).toEqual(principal);
@@ -96,7 +96,10 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("keys on $kind", ({ open 
     const secrets = made.flatMap(({ secret }) => [secret, newKey("virtual")]);
     const found = await Promise.all(secrets.map((secret) => outcome(() => ring.authenticate(secret))));
     expect(found).toEqual(
-      made.flatMap(({ tenantId, tenant, id, name }) => [{ tenantId, tenant, keyId: id, key: name }, refused]),
+      made.flatMap(({ tenantId, tenant, id, name }) => [
+        { tenantId, tenant, keyId: id, key: name, models: null },
+        refused,
+      ]),
     );
     await ring.close();
   });
@@ -118,6 +121,67 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("keys on $kind", ({ open 
     await Promise.all([here.close(), elsewhere.close()]);
   });
 
+  it("tells which models a key may use, and heeds a change at once", async () => {
+    const made = await createKey(store, PEPPER, ACTOR, { tenant: "picky", models: ["small", "Big/One", "small"] });
+    expect(made.models).toEqual(["Big/One", "small"]);
+    const ring = ringOf(store);
+    expect(await ring.authenticate(made.secret)).toMatchObject({ models: ["Big/One", "small"] });
+    await changeKey(store, ACTOR, made.id, { models: ["small"] });
+    ring.renew(made.id);
+    expect(await ring.authenticate(made.secret)).toMatchObject({ models: ["small"] });
+    expect(await listKeys(store, { tenant: "picky" })).toMatchObject([{ id: made.id, models: ["small"] }]);
+    await changeKey(store, ACTOR, made.id, { models: null });
+    ring.renew(made.id);
+    expect(await ring.authenticate(made.secret)).toMatchObject({ models: null });
+    await ring.close();
+  });
+
+  it("gives an expired key more time, and a revoked one none", async () => {
+    const made = await createKey(store, PEPPER, ACTOR, { tenant: "late", expiresAt: new Date(Date.now() + 3_600_000) });
+    await sql`UPDATE virtual_key SET created_at = now() - interval '2 days', expires_at = now() - interval '1 day'
+              WHERE id = ${made.id}`.execute(store.db);
+    const ring = ringOf(store);
+    expect(await outcome(() => ring.authenticate(made.secret))).toEqual(refused);
+    const later = new Date(Date.now() + 86_400_000);
+    expect(await changeKey(store, ACTOR, made.id, { expiresAt: later })).toMatchObject({
+      expiresAt: later,
+      models: null,
+    });
+    ring.renew(made.id);
+    expect(await ring.authenticate(made.secret)).toMatchObject({ keyId: made.id });
+    expect(await changeKey(store, ACTOR, made.id, { expiresAt: null })).toMatchObject({ expiresAt: null });
+    await revokeKey(store, ACTOR, made.id);
+    for (const change of [{ expiresAt: later }, { models: ["small"] }, {}])
+      await expect(changeKey(store, ACTOR, made.id, change)).rejects.toMatchObject({ code: "invalid_request" });
+    await expect(changeKey(store, ACTOR, "key_nobody", { models: null })).rejects.toMatchObject({ code: "not_found" });
+    await ring.close();
+  });
+
+  it("writes the limits of keys into the audit log", async () => {
+    const expiresAt = new Date("2099-01-01T00:00:00Z");
+    const { id, tenantId } = await createKey(store, PEPPER, ACTOR, {
+      tenant: "limited",
+      expiresAt,
+      models: ["b", "a"],
+    });
+    await changeKey(store, ACTOR, id, { models: null });
+    await changeKey(store, ACTOR, id, { expiresAt: null });
+    const entries = await store.db
+      .selectFrom("audit_log")
+      .select(["action", "detail"])
+      .where("subject", "=", id)
+      .orderBy("id")
+      .execute();
+    expect(entries).toEqual([
+      {
+        action: "key.create",
+        detail: { tenant: tenantId, name: "default", expires_at: "2099-01-01T00:00:00.000Z", models: "a, b" },
+      },
+      { action: "key.change", detail: { models: null } },
+      { action: "key.change", detail: { expires_at: null } },
+    ]);
+  });
+
   it("refuses the keys of an archived tenant, and an expired key", async () => {
     const archived = await createKey(store, PEPPER, ACTOR, { tenant: "gone" });
     await sql`UPDATE tenant SET archived_at = now() WHERE name = 'gone'`.execute(store.db);
@@ -129,7 +193,12 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("keys on $kind", ({ open 
               WHERE id = ${expired.id}`.execute(store.db);
     const ring = ringOf(store);
     expect(await outcome(() => ring.authenticate(archived.secret))).toEqual(refused);
-    expect(await outcome(() => ring.authenticate(expired.secret))).toEqual(refused);
+    const error = await outcome(() => ring.authenticate(expired.secret));
+    expect(error).toEqual(refused);
+    const day = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
+    expect((error as Error).message).toMatch(
+      new RegExp(`^this key expired on ${day} \\d\\d:\\d\\d UTC; ask for a new one$`),
+    );
     await expect(createKey(store, PEPPER, ACTOR, { tenant: "gone" })).rejects.toMatchObject({
       code: "invalid_request",
     });

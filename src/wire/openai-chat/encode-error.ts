@@ -14,7 +14,12 @@ export function encodeError(error: GatewayError, requestId: string): WireError {
   const { status, openaiStatus } = error.row;
   return {
     status: openaiStatus ?? status,
-    headers: { "content-type": "application/json", "x-request-id": requestId, ...retryHeaders(error) },
+    headers: {
+      "content-type": "application/json",
+      "request-id": requestId,
+      "x-request-id": requestId,
+      ...retryHeaders(error),
+    },
     body: errorEnvelope(error),
   };
 }

@@ -285,7 +285,11 @@ describe("errors", () => {
     expect(JSON.parse(body)).toEqual({
       error: { message: "what; what to do", type: row.openaiType, param: "p", code: row.openaiCode },
     });
-    expect(headers).toMatchObject({ "content-type": "application/json", "x-request-id": "req_01" });
+    expect(headers).toMatchObject({
+      "content-type": "application/json",
+      "request-id": "req_01",
+      "x-request-id": "req_01",
+    });
     expect(headers["x-should-retry"]).toBe(row.retry === "never" ? "false" : undefined);
     expect(headers["retry-after"]).toBe(typeof row.retry === "number" ? String(row.retry) : undefined);
   });
