@@ -15,6 +15,8 @@ export type EvenerOptions = {
   engine: string;
   cpu: number;
   databaseUrl?: string;
+  /** Served name of the model that has a price, paid from a tenant's credit under a budget of its key; without it, nothing costs anything. */
+  priced?: string;
   /** Directory for a CPU profile that is written when the gateway stops. */
   profile?: string;
 };
@@ -38,8 +40,14 @@ export async function startEvener(options: EvenerOptions): Promise<Evener> {
   };
   try {
     await ready(url, child);
-    const created = execFileSync(process.execPath, [BIN, "key", "create", "--tenant", "bench", "--json"], { env });
-    const { key } = JSON.parse(created.toString()) as { key: string };
+    const cli = (...args: string[]): string => execFileSync(process.execPath, [BIN, ...args], { env }).toString();
+    if (options.priced !== undefined) {
+      cli("price", "set", options.priced, "--input", "0.60", "--cache-read", "0.06", "--output", "2.40");
+      cli("tenant", "create", "bench", "--prepaid");
+      cli("tenant", "credit", "bench", "1000000");
+    }
+    const { key, id } = JSON.parse(cli("key", "create", "--tenant", "bench", "--json")) as Record<"key" | "id", string>;
+    if (options.priced !== undefined) cli("budget", "set", "--key", id, "--period", "month", "--amount", "1000000");
     return { url, key, pid: child.pid, stop };
   } catch (error) {
     await stop();

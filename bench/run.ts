@@ -1,7 +1,7 @@
 /**
  * Measures what the gateway costs against going direct: CPU a request and a chunk, added time to the first token.
  *
- *   npm run bench -- [--workloads W1,W3] [--repetitions 3] [--stores pglite,postgres,none] [--wires anthropic,openai]
+ *   npm run bench -- [--workloads W1,W3] [--repetitions 3] [--stores pglite,postgres,none] [--wires anthropic,openai] [--billing]
  *
  * Everything is explained in bench/README.md.
  */
@@ -13,13 +13,14 @@ import { startDatabase } from "./database.ts";
 import { startEvener } from "./evener.ts";
 import { type Measurement, type Target, measure } from "./measure.ts";
 import { rows, table } from "./report.ts";
-import { WORKLOADS, type Wire } from "./workloads.ts";
+import { MODEL, WORKLOADS, type Wire } from "./workloads.ts";
 
 const { values } = parseArgs({
   options: {
     workloads: { type: "string", default: WORKLOADS.map((each) => each.name).join(",") },
     repetitions: { type: "string", default: "3" },
     stores: { type: "string", default: "pglite,postgres" },
+    billing: { type: "boolean", default: false },
     wires: { type: "string", default: "anthropic" },
     "load-cpu": { type: "string", default: "0" },
     "gateway-cpu": { type: "string", default: "1" },
@@ -66,6 +67,7 @@ try {
       engine: upstreamUrl,
       cpu: gatewayCpu,
       ...(database !== undefined && { databaseUrl: database.url }),
+      ...(values.billing && { priced: MODEL }),
       ...(values.profile !== undefined && { profile: values.profile }),
     });
     stops.unshift(() => gateway.stop());

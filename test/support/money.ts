@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
 import type { RunningCounts } from "../../src/ledger/live-request.ts";
-import type { Ledger, ReserveRequest } from "../../src/ledger/ledger-types.ts";
+import type { ReserveRequest } from "../../src/ledger/ledger-types.ts";
 import type { TokenPrices } from "../../src/ledger/money.ts";
 import type { UsageRow } from "../../src/ledger/usage-row.ts";
 import { verifyLedger } from "../../src/ledger/verify.ts";
