@@ -125,6 +125,7 @@ export async function runGateway({
       inFlight: 0,
       draining: false,
     };
+    metrics.watchLedger(() => ledger.status);
     metrics.watchInFlight(() => gateway.inFlight);
     const onFault = (error: Error, requestId: string): void =>
       log.error({ requestId, error: describe(error) }, "the admin API failed");

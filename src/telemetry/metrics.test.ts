@@ -70,6 +70,15 @@ describe("metrics", () => {
     );
   });
 
+  it("read how the ledger is when they are scraped", async () => {
+    const metrics = createMetrics();
+    expect(await series(metrics)).toContain("evener_store_up 1");
+    metrics.watchLedger(() => ({ pending: 3, storeAway: true, journalBytes: 4_096 }));
+    expect(await series(metrics)).toEqual(
+      expect.arrayContaining(["evener_ledger_pending 3", "evener_ledger_journal_bytes 4096", "evener_store_up 0"]),
+    );
+  });
+
   it("do not grow with the fields that clients make up", async () => {
     const metrics = createMetrics();
     for (let i = 0; i < 1_000; i++) metrics.ignored("openai-chat", [`field:f${i}`, "field:user"]);

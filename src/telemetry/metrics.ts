@@ -22,6 +22,13 @@ export type SettledRequest = {
   durationMs: number;
 };
 
+export type LedgerFigures = {
+  /** Settled requests that the database does not have yet. */
+  pending: number;
+  storeAway: boolean;
+  journalBytes: number;
+};
+
 export type Metrics = {
   settled(request: SettledRequest): void;
   /** Refused before an engine was asked; `code` is one of the error table. */
@@ -38,6 +45,8 @@ export type Metrics = {
   rowLost(): void;
   /** Where to read, at each scrape, how many requests are being worked on. */
   watchInFlight(read: () => number): void;
+  /** Where to read how the ledger is, likewise. */
+  watchLedger(read: () => LedgerFigures): void;
   exposition(): Promise<{ contentType: string; body: string }>;
 };
 
@@ -130,6 +139,20 @@ export function createMetrics(): Metrics {
       this.set(readInFlight());
     },
   });
+  let readLedger = (): LedgerFigures => ({ pending: 0, storeAway: false, journalBytes: 0 });
+  const ledgerGauge = (name: string, help: string, read: (figures: LedgerFigures) => number): void => {
+    void new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read(readLedger()));
+      },
+    });
+  };
+  ledgerGauge("evener_ledger_pending", "Settled requests that wait for the database.", ({ pending }) => pending);
+  ledgerGauge("evener_ledger_journal_bytes", "Size of the local journal.", ({ journalBytes }) => journalBytes);
+  ledgerGauge("evener_store_up", "1 while the database answers, else 0.", ({ storeAway }) => (storeAway ? 0 : 1));
   const ignoredEntry = boundedLabel(MOST_IGNORED_NAMES);
 
   return {
@@ -151,6 +174,9 @@ export function createMetrics(): Metrics {
     rowLost: () => lost.inc(),
     watchInFlight(read) {
       readInFlight = read;
+    },
+    watchLedger(read) {
+      readLedger = read;
     },
     exposition: async () => ({ contentType: register.contentType, body: await register.metrics() }),
   };
