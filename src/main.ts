@@ -1,20 +1,24 @@
 /** The command line's entry: registers the subcommands of commands/ and turns failures into one line and an exit code. */
 import { Command, CommanderError } from "commander";
-import { register as registerAdminKey } from "./commands/admin-key.ts";
-import { register as registerBudget } from "./commands/budget.ts";
-import { register as registerClaude } from "./commands/claude.ts";
 import { CliError } from "./commands/cli-error.ts";
-import { register as registerInvoice } from "./commands/invoice.ts";
-import { register as registerKey } from "./commands/key.ts";
-import { register as registerLedger } from "./commands/ledger.ts";
-import { register as registerPrice } from "./commands/price.ts";
-import { register as registerServe } from "./commands/serve.ts";
-import { register as registerSessions } from "./commands/sessions.ts";
-import { register as registerSimulate } from "./commands/simulate.ts";
-import { register as registerTenant } from "./commands/tenant.ts";
-import { register as registerUp } from "./commands/up.ts";
-import { register as registerUsage } from "./commands/usage.ts";
 import { VERSION } from "./commands/version.ts";
+
+/** In the order of `--help`. Each is loaded when it is called: what `up` needs takes longer to load than most commands to run. */
+const COMMANDS: Readonly<Record<string, () => Promise<{ register(program: Command): void }>>> = {
+  up: () => import("./commands/up.ts"),
+  serve: () => import("./commands/serve.ts"),
+  claude: () => import("./commands/claude.ts"),
+  tenant: () => import("./commands/tenant.ts"),
+  key: () => import("./commands/key.ts"),
+  price: () => import("./commands/price.ts"),
+  budget: () => import("./commands/budget.ts"),
+  usage: () => import("./commands/usage.ts"),
+  sessions: () => import("./commands/sessions.ts"),
+  invoice: () => import("./commands/invoice.ts"),
+  ledger: () => import("./commands/ledger.ts"),
+  "admin-key": () => import("./commands/admin-key.ts"),
+  simulate: () => import("./commands/simulate.ts"),
+};
 
 const program = new Command("evener")
   .description("Keep the harness, swap the brain: coding agents on your own models, shared, metered and billed.")
@@ -24,27 +28,18 @@ const program = new Command("evener")
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "evener: ")) });
 
-for (const register of [
-  registerUp,
-  registerServe,
-  registerClaude,
-  registerTenant,
-  registerKey,
-  registerPrice,
-  registerBudget,
-  registerUsage,
-  registerSessions,
-  registerInvoice,
-  registerLedger,
-  registerAdminKey,
-  registerSimulate,
-]) {
-  register(program);
-}
+for (const load of wanted(process.argv[2])) (await load()).register(program);
 try {
   await program.parseAsync();
 } catch (thrown) {
   process.exitCode = exitCodeOf(thrown);
+}
+
+/** The command that is called; all of them for help, and to say which there are. The program's own options take no values. */
+function wanted(first: string | undefined): (() => Promise<{ register(program: Command): void }>)[] {
+  if (first === "-v" || first === "--version") return [];
+  const called = first === undefined || !Object.hasOwn(COMMANDS, first) ? undefined : COMMANDS[first];
+  return called === undefined ? Object.values(COMMANDS) : [called];
 }
 
 function exitCodeOf(thrown: unknown): number {

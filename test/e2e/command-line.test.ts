@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
-import { cleanEnvironment, type RunningEvener, runEvener, startEvener } from "../support/evener.ts";
+import { cleanEnvironment, EVENER, type RunningEvener, runEvener, startEvener } from "../support/evener.ts";
 import { send } from "../support/http.ts";
+import { runProcess } from "../support/run-process.ts";
 
 let simulator: Simulator;
 let evener: RunningEvener;
@@ -98,8 +99,36 @@ it("tells its version and its help on stdout", async () => {
   });
   const help = await run(["--help"]);
   expect(help).toMatchObject({ code: 0, stderr: "" });
-  for (const command of ["up", "serve", "claude", "tenant", "key", "usage", "simulate"])
+  for (const command of "up serve claude tenant key price budget usage sessions invoice ledger admin-key simulate".split(
+    " ",
+  ))
     expect(help.stdout).toContain(`  ${command} `);
+});
+
+describe("loads no more than a command needs:", () => {
+  /** Writes to stderr which packages the process has loaded when it ends. */
+  const witness = `data:text/javascript,${encodeURIComponent(`
+    import { registerHooks } from "node:module";
+    const packages = new Set();
+    registerHooks({ load(url, context, next) {
+      const [, name] = /node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url) ?? [];
+      if (name !== undefined) packages.add(name);
+      return next(url, context);
+    } });
+    process.on("exit", () => process.stderr.write("\\nloaded " + [...packages].sort().join(" ")));`)}`;
+
+  it.each([
+    [["--version"], "commander"],
+    [["tenant", "list"], "commander zod"],
+    [["usage", "--json"], "commander zod"],
+    [["key", "create", "--tenant", "light"], "commander zod"],
+    [["claude", "--print-env"], "commander zod"],
+  ])("%j", async (args, packages) => {
+    const options = { cwd: folder, env: evener.env };
+    const done = await runProcess(process.execPath, ["--import", witness, EVENER, ...args], options);
+    expect(done.code).toBe(0);
+    expect(done.stderr).toBe(`\nloaded ${packages}`);
+  });
 });
 
 it("says where it is, which models it has and how to start a client", () => {
