@@ -1,6 +1,5 @@
 /** Runs a gateway from its configuration to its end: opens what it needs, listens, tells where it is, and stops in order. */
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { registerAdminKeys } from "../admission/admin-keys.ts";
 import { createKeyRing } from "../admission/key-ring.ts";
 import { createKeyStore } from "../admission/key-store.ts";
@@ -28,6 +27,7 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import { createAnthropicMessages } from "../wire/anthropic-messages/codec.ts";
 import { createSigner } from "../wire/anthropic-messages/signature.ts";
 import { CliError } from "./cli-error.ts";
+import { assertCanListen, listen } from "./listen.ts";
 import { VERSION } from "./version.ts";
 
 export type RunOptions = {
@@ -62,6 +62,8 @@ export async function runGateway({
     for (const close of closers.splice(0).toReversed()) await close();
   };
   try {
+    // A first start takes seconds to make its database, and would leave it behind.
+    await assertCanListen(config);
     const store = await openStore({ dataDir, databaseUrl: config.database_url });
     closers.push(() => store.close());
     const secret = loadSecret({ dataDir, value: env["EVENER_SECRET"] });
@@ -176,38 +178,6 @@ function engineCosts(config: Config): Map<string, bigint> {
 function anthropicWire(secret: GatewaySecret) {
   const signer = createSigner(secret.derive("reasoning signature"));
   return { signer, anthropicMessages: createAnthropicMessages({ verifySignature: signer.verify }) };
-}
-
-function listen(server: Server, { host, port }: Config): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(new CliError(listenProblem(error, host, port), 1, error)),
-    );
-    server.listen(port, host, () => {
-      const address = server.address() as AddressInfo;
-      resolve(`http://${reachable(host)}:${address.port}`);
-    });
-  });
-}
-
-function listenProblem(error: NodeJS.ErrnoException, host: string, port: number): string {
-  switch (error.code) {
-    case "EADDRINUSE":
-      return `port ${port} on ${host} is in use; stop what runs there, or choose another with --port`;
-    case "EACCES":
-      return `may not listen on port ${port}; choose one above 1023 with --port`;
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-      return `${host} is not an address of this machine; choose one with --host`;
-    default:
-      return `cannot listen on ${host}:${port} (${error.code ?? error.message})`;
-  }
-}
-
-/** As a client on this machine reaches what listens on all addresses. */
-function reachable(host: string): string {
-  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
-  return host.includes(":") ? `[${host}]` : host;
 }
 
 /** Refuses new requests, waits for running ones, then cuts what is left. */

@@ -1,5 +1,5 @@
 /** How commands fail: one line that says what is wrong and what to do, and an exit code that scripts can rely on. */
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -84,6 +84,12 @@ describe("refuses in one line", () => {
     expect(result.stderr).toMatch(message);
     // What a gateway logged before it found out is JSON; nothing else may be there.
     expect(result.stdout).toMatch(/^(\{.*\}\n)*$/);
+  });
+
+  it("a port that is in use before it makes a database", async () => {
+    const data = join(folder, "never");
+    const { code } = await run(up("--port", new URL(simulator.url).port, "--data", data));
+    expect([code, existsSync(data)]).toEqual([1, false]);
   });
 
   it("and does not disturb the gateway that was there first", async () => {
