@@ -1,9 +1,10 @@
 /**
- * Knows who a key belongs to, mostly without asking the store: on the hot path one HMAC and one look into a map.
+ * Knows who a key belongs to, mostly without asking the store: on the hot path one hash and two looks into maps.
  *
  * A key that this gateway knows keeps working while the database is away (for the grace time); one that it does not know is then
  * `store_unavailable`, never `unknown_key`: Claude Code gives up on a 401.
  */
+import { hash as digestOf } from "node:crypto";
 import { GatewayError } from "../conversation/errors.ts";
 import { batcher } from "../db/batcher.ts";
 import { isStoreAway } from "../db/store-error.ts";
@@ -47,6 +48,9 @@ export type KeyRing = {
 
 type Entry = StoredKey & { checkedAt: number; refreshing: boolean };
 
+/** What the store knows a key by: its HMAC under the pepper, and the same as a map's key. */
+type KeyHash = { hash: Buffer; id: string };
+
 const MOST_A_LOOKUP = 500;
 const TOUCH_EVERY_MS = 60_000;
 
@@ -61,6 +65,11 @@ export function createKeyRing(keys: KeyStore, pepper: Buffer, options: KeyRingOp
     now = () => performance.now(),
   } = options;
   const known = new Map<string, Entry>();
+  /**
+   * The HMACs of known keys by their plain SHA-256, which takes a fifth of the time. It says nothing of whether a key is still good: that
+   * is always asked of `known`. Of a secret with 256 random bits a digest gives nothing away.
+   */
+  const hashes = new Map<string, KeyHash>();
   const unknownUntil = new Map<string, number>();
   const revoked = new Set<string>();
   let used = new Set<string>();
@@ -123,9 +132,16 @@ export function createKeyRing(keys: KeyStore, pepper: Buffer, options: KeyRingOp
 
   return {
     authenticate(secret) {
-      if (!isKey("virtual", secret)) throw unknownKey();
-      const hash = hashKey(pepper, secret);
-      const id = hash.toString("latin1");
+      const digest = digestOf("sha256", secret, "latin1");
+      let found = hashes.get(digest);
+      if (found === undefined) {
+        if (!isKey("virtual", secret)) throw unknownKey();
+        const hash = hashKey(pepper, secret);
+        found = { hash, id: hash.toString("latin1") };
+        // Only of known keys, so that guessed ones never push them out.
+        if (known.has(found.id)) remember(hashes, digest, found, capacity);
+      }
+      const { hash, id } = found;
       const entry = known.get(id);
       if (entry === undefined) {
         const until = unknownUntil.get(id);

@@ -6,6 +6,7 @@ import { asByteText, type ByteText } from "../conversation/byte-text.ts";
 import { GatewayError } from "../conversation/errors.ts";
 import type { FinishEvent, FinishReason, StreamEvent } from "../conversation/stream-event.ts";
 import type { UsageFold } from "../conversation/usage.ts";
+import { ChunkTemplate, type FittingChunk } from "./chunk-template.ts";
 import { type EngineErrorContext, engineStreamError } from "./engine-error.ts";
 import { parseExact } from "./exact-json.ts";
 import { finishReason } from "./finish-reason.ts";
@@ -42,6 +43,7 @@ export class ChatStreamDecoder {
   readonly #usage: UsageFold;
   readonly #context: EngineErrorContext;
   readonly #calls = new ToolCallAssembler();
+  readonly #template = new ChunkTemplate();
   readonly #reader: SseReader;
   readonly #stops: StopMatcher | undefined;
   #stopped = false;
@@ -141,6 +143,11 @@ export class ChatStreamDecoder {
       return;
     }
     if (data === "") return;
+    const fitting = name === "" ? this.#template.read(data) : undefined;
+    if (fitting !== undefined) {
+      this.#fitting(fitting);
+      return;
+    }
     const escaped = data.includes("\\u");
     const source = escaped ? Buffer.from(data, "latin1").toString("utf8") : data;
     let chunk: Chunk;
@@ -153,7 +160,19 @@ export class ChatStreamDecoder {
     if (typeof chunk !== "object" || chunk === null || Array.isArray(chunk)) this.#garbage();
     else if (name === "error" || (chunk.error !== undefined && chunk.error !== null) || chunk.object === "error")
       this.#engineError(chunk);
-    else this.#chunk(chunk, source, escaped ? TEXT : BYTES);
+    else {
+      this.#chunk(chunk, source, escaped ? TEXT : BYTES);
+      if (!escaped && name === "" && chunk.timings === undefined) this.#template.learn(data, chunk);
+    }
+  }
+
+  /** What `#chunk` and `#delta` make of a chunk with one text and its usage. */
+  #fitting({ field, text, report }: FittingChunk): void {
+    this.#report(report);
+    if (text === "") return;
+    if (field === "content") this.#content(asByteText(text));
+    else this.#reasoning(asByteText(text));
+    if (!this.#stopped) this.#chunks++;
   }
 
   #chunk(chunk: Chunk, source: string, mode: TextMode): void {
@@ -176,26 +195,29 @@ export class ChatStreamDecoder {
     // Some servers send both names with the same text.
     const reasoning = isText(delta.reasoning) ? delta.reasoning : delta.reasoning_content;
     const before = this.#bytes;
-    if (isText(reasoning)) {
-      const text = mode.bytes(reasoning);
-      this.#bytes += text.length;
-      this.#flushStops();
-      this.#pushText({ type: "reasoning-delta", text });
-    }
+    if (isText(reasoning)) this.#reasoning(mode.bytes(reasoning));
     const content = isText(delta.content) ? delta.content : delta.refusal;
     if (isText(content)) {
-      const text = mode.bytes(content);
-      this.#bytes += text.length;
-      if (this.#stops === undefined) this.#pushText({ type: "text-delta", text });
-      else this.#match(this.#stops, text);
+      this.#content(mode.bytes(content));
       if (this.#stopped) return;
     } else if (typeof delta.content === "object" && delta.content !== null) {
       this.#fail("engine_failed", "the engine sent content that is not text");
       return;
     }
-    if (delta.tool_calls !== undefined || delta.function_call !== undefined)
-      this.#toolCalls(delta, mode, source, position);
+    if (isGiven(delta.tool_calls) || isGiven(delta.function_call)) this.#toolCalls(delta, mode, source, position);
     if (this.#bytes > before) this.#chunks++;
+  }
+
+  #reasoning(text: ByteText): void {
+    this.#bytes += text.length;
+    this.#flushStops();
+    this.#pushText({ type: "reasoning-delta", text });
+  }
+
+  #content(text: ByteText): void {
+    this.#bytes += text.length;
+    if (this.#stops === undefined) this.#pushText({ type: "text-delta", text });
+    else this.#match(this.#stops, text);
   }
 
   #match(stops: StopMatcher, piece: ByteText): void {
@@ -334,6 +356,11 @@ export class ChatStreamDecoder {
 
 function isText(value: unknown): value is string {
   return typeof value === "string" && value !== "";
+}
+
+/** SGLang writes `"tool_calls":null` into every chunk. */
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 function callsOf(delta: Delta): ToolCallDelta[] {

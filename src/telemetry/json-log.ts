@@ -1,10 +1,19 @@
-/** Writes the log as JSON lines with snake_case names, the same as in usage rows and the admin API. */
+/**
+ * Writes the log as JSON lines with snake_case names, the same as in usage rows and the admin API.
+ *
+ * A line a request is the most that a busy gateway writes: those are gathered and written some dozens at a time, a fifth of a
+ * second late at the most. Warnings and errors leave at once, with what waits before them.
+ */
 import { type DestinationStream, destination, pino, stdTimeFunctions } from "pino";
 import { type LogFields, type Logger, type LogLevel, type RequestLog, requestLevel } from "./log-record.ts";
 
+const FLUSH_MS = 200;
+const GATHERED_BYTES = 32 * 1024;
+/** When nobody takes our output, it is dropped beyond this rather than filling the memory. */
+const MOST_WAITING_BYTES = 32 * 1024 * 1024;
+
 export function jsonLogger(level: LogLevel, write?: (line: string) => void): Logger {
-  // Not synchronous: a slow reader of our output must not stop the event loop. pino flushes it at exit.
-  const out: DestinationStream = write === undefined ? destination({ fd: 1, sync: false }) : { write };
+  const { out, flush } = write === undefined ? standardOutput() : { out: { write }, flush() {} };
   const log = pino(
     {
       level,
@@ -15,17 +24,42 @@ export function jsonLogger(level: LogLevel, write?: (line: string) => void): Log
     out,
   );
   return {
-    request: (entry) => log[requestLevel(entry)](requestFields(entry), "request"),
+    request(entry) {
+      const at = requestLevel(entry);
+      // The same line as pino's, which looks at every character of every field for a third of the log's cost.
+      if (log.isLevelEnabled(at)) out.write(`${JSON.stringify(requestLine(at, entry))}\n`);
+    },
     debug: (fields, message) => log.debug(snakeCased(fields), message),
     info: (fields, message) => log.info(snakeCased(fields), message),
-    warn: (fields, message) => log.warn(snakeCased(fields), message),
-    error: (fields, message) => log.error(snakeCased(fields), message),
+    warn(fields, message) {
+      log.warn(snakeCased(fields), message);
+      flush();
+    },
+    error(fields, message) {
+      log.error(snakeCased(fields), message);
+      flush();
+    },
   };
 }
 
+function standardOutput(): { out: DestinationStream; flush: () => void } {
+  const out = destination({
+    fd: 1,
+    // A slow reader of our output must not stop the event loop. pino flushes it at exit.
+    sync: false,
+    minLength: GATHERED_BYTES,
+    maxWrite: 2 * GATHERED_BYTES,
+    maxLength: MOST_WAITING_BYTES,
+    periodicFlush: FLUSH_MS,
+  });
+  return { out, flush: () => out.flush() };
+}
+
 /** Written out, so that a field added to the record somewhere is not logged by accident. */
-function requestFields(entry: RequestLog): object {
+function requestLine(level: LogLevel, entry: RequestLog): object {
   return {
+    level,
+    time: new Date().toISOString(),
     request_id: entry.requestId,
     wire: entry.wire,
     tenant: entry.tenant,
@@ -49,6 +83,7 @@ function requestFields(entry: RequestLog): object {
     duration_ms: entry.durationMs,
     repeat_of: entry.repeatOf,
     prefix_break: entry.prefixBreak,
+    msg: "request",
   };
 }
 

@@ -34,13 +34,16 @@ export function fingerprint(prompt: GuardedPrompt): Fingerprint {
   const { tools, messages, effort } = prompt;
   const start = systemCount(prompt);
   const count = Math.min(messages.length - start, MAX_MESSAGES);
-  const sums = new Uint32Array(count);
-  for (let index = 0; index < count; index++) sums[index] = crc32(messages[start + index]!.json);
   const last = messages.at(-1)?.json;
   const open =
     count > 0 && count < MAX_MESSAGES && last?.endsWith(CLOSE)
       ? { length: last.length - CLOSE.length, checksum: crc32(last.slice(0, -CLOSE.length)) }
       : undefined;
+  const sums = new Uint32Array(count);
+  const whole = open === undefined ? count : count - 1;
+  for (let index = 0; index < whole; index++) sums[index] = crc32(messages[start + index]!.json);
+  // The last message is often nearly all of the prompt, and need not be read twice.
+  if (open !== undefined) sums[whole] = crc32(CLOSE, open.checksum);
   return {
     system: start === 1 ? crc32(messages[0]!.json) : undefined,
     tools: Uint32Array.from(tools, (tool) => crc32(tool)),
