@@ -1,10 +1,7 @@
 /** `evener serve`: the gateway for production. What it does is in its configuration; it looks for nothing and invents nothing. */
 import type { Command } from "commander";
-import { createLogger } from "../telemetry/log.ts";
 import { CliError } from "./cli-error.ts";
 import { type GatewayFlags, configFromFlags, engineAddresses, withGatewayFlags } from "./gateway-options.ts";
-import { runGateway } from "./run-gateway.ts";
-import { closeOnSignal } from "./signals.ts";
 
 export function register(program: Command): void {
   withGatewayFlags(
@@ -17,9 +14,8 @@ export function register(program: Command): void {
         "evener serve looks for no engines; list them under `engines:` in evener.yaml or in EVENER_ENGINES",
         2,
       );
-    const log = createLogger({ level: config.log.level, format: config.log.format === "text" ? "text" : "json" });
-    const running = await runGateway({ config, dataDir, engines, log, clientKey: false, env: process.env });
-    log.info({ url: running.url, store: running.store.where, config: file ?? null }, "serving");
-    await closeOnSignal(() => running.close());
+    // As in up.ts.
+    const { runServe } = await import("./run-serve.ts");
+    await runServe({ config, dataDir, file, engines });
   });
 }

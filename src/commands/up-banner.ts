@@ -1,9 +1,11 @@
 /** What `evener up` says once it is up: where it is, which models there are, where the data is, and how to start a client. */
 import { styleText } from "node:util";
-import type { EngineSource } from "./up.ts";
 import type { RunningGateway } from "./run-gateway.ts";
 import { printable, renderTable } from "./table.ts";
 import { VERSION } from "./version.ts";
+
+/** Where engines come from: `simulated` when neither the person nor this machine has any. */
+export type EngineSource = "configured" | "discovered" | "simulated";
 
 export type BannerInput = {
   running: Pick<RunningGateway, "url" | "gateway" | "store">;

@@ -129,6 +129,8 @@ describe("loads no more than a command needs:", () => {
     [["usage", "--json"], "commander zod"],
     [["key", "create", "--tenant", "light"], "commander zod"],
     [["claude", "--print-env"], "commander zod"],
+    [["up", "--help"], "commander yaml zod"],
+    [["serve", "--help"], "commander yaml zod"],
   ])("%j", async (args, packages) => {
     const options = { cwd: folder, env: evener.env };
     const done = await runProcess(process.execPath, ["--import", witness, EVENER, ...args], options);
