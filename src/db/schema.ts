@@ -64,6 +64,8 @@ export type UsageEventTable = {
   held: ColumnType<bigint | null, never, never>;
   reserved_at: ColumnType<Date, never, never>;
   cut_by: ColumnType<string | null, never, never>;
+  unbilled_prompt: ColumnType<number, never, never>;
+  unbilled_output: ColumnType<number, never, never>;
   adjusted_at: ColumnType<Date | null, never, never>;
 };
 
@@ -131,14 +133,6 @@ export type LedgerEntryTable = {
   note: string | null;
 };
 
-export type ExportOutboxTable = {
-  id: Generated<bigint>;
-  request_id: string;
-  kind: "usage" | "adjustment";
-  cost: bigint;
-  at: DefaultTime;
-};
-
 type UsageSumColumns = {
   tenant_id: string;
   key_id: string;
@@ -194,7 +188,6 @@ export type Schema = {
   budget_period: BudgetPeriodTable;
   hold: HoldTable;
   ledger_entry: LedgerEntryTable;
-  export_outbox: ExportOutboxTable;
   usage_hour: UsageHourTable;
   usage_day: UsageDayView;
 };

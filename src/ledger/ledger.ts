@@ -114,6 +114,7 @@ export function createLedger(
         terms,
         counts: request.counts,
         maxOutput: request.maxOutput,
+        graceMs: patienceMs,
         extend: (asking) => checkpointer.check(asking),
         onExhausted: () => request.onExhausted(),
       });
@@ -162,7 +163,8 @@ export function createLedger(
           if (ended !== undefined) return ended;
           usual.learn(row.tenantId, row.model, row.usage.output);
           const cutBy = live.exhausted ? live.refusedBy : null;
-          return (ended = endOnce(settleItem(row, reserved, { billed: true, cutBy })));
+          const capped = heldBy === "store" && live.exceededBy(row.usage);
+          return (ended = endOnce(settleItem(row, reserved, { billed: true, cutBy, capped })));
         },
         void(row) {
           return (ended ??= endOnce(

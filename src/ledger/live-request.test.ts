@@ -31,6 +31,7 @@ function running({ held = 1_000, room = Infinity, maxOutput = 30_000 }) {
     terms: { accountId: 1, price: PRICE, amount: holdFor(PRICE, 100, held), unspent: 1n, reservedAt: new Date() },
     counts,
     maxOutput,
+    graceMs: 60_000,
     extend: (request) => asks.push(request.checkpoint()),
     onExhausted: () => cuts++,
   });

@@ -18,8 +18,6 @@ export type RunningCounts = {
 const MARGIN = 32;
 const LEAST_AHEAD = 128;
 const MOST_AHEAD = 4_096;
-/** How long an answer may run on past its hold while the database has not said whether there is more. */
-const GRACE_MS = 250;
 /** Asks for more when less than this is left, or less than a quarter. */
 const MOST_LEFT = 1_024;
 
@@ -28,6 +26,8 @@ export type LiveOptions = {
   terms: Pick<ReserveResult, "accountId" | "price" | "amount" | "unspent" | "reservedAt">;
   counts: RunningCounts;
   maxOutput: number;
+  /** How long an answer may run on past its hold while the database has not said whether there is more. */
+  graceMs: number;
   /** Asks for a larger hold, through a checkpoint. */
   extend: (live: LiveRequest) => void;
   /** Called once, when the answer must end because nothing more can be paid. */
@@ -155,6 +155,12 @@ export class LiveRequest {
     return price !== null && costOf(price, this.counts.usage) > this.amount;
   }
 
+  /** Whether so much may cost more than is held, in the face of limits. */
+  exceededBy(usage: Usage): boolean {
+    const { price, unspent } = this.terms;
+    return price !== null && unspent !== null && costOf(price, usage) > this.amount;
+  }
+
   /** nano-USD of the hold that the counts do not use up. */
   unused(): bigint {
     const { price } = this.terms;
@@ -165,7 +171,7 @@ export class LiveRequest {
 
   #runsLow(): void {
     const { output } = this.counts;
-    if (this.busy && performance.now() - this.#begunAt > GRACE_MS) this.refusedBy ??= "database slow";
+    if (this.busy && performance.now() - this.#begunAt > this.#options.graceMs) this.refusedBy ??= "database slow";
     if (output >= this.#payable && this.refusedBy !== null) {
       this.exhausted = true;
       this.#watchFrom = Infinity;

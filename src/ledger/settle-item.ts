@@ -20,6 +20,8 @@ export type SettleItem = {
   readonly kept: boolean;
   /** False: costs nothing, whatever was counted. */
   readonly billed: boolean;
+  /** Costs perhaps more than is held for it, and has limits: it is charged no more than they have room for. */
+  readonly capped: boolean;
   readonly account_id: number | null;
   readonly outcome: UsageRow["outcome"];
   readonly [column: string]: string | number | boolean | null;
@@ -28,13 +30,14 @@ export type SettleItem = {
 export function settleItem(
   row: UsageRow,
   terms: ReservedTerms,
-  { billed, cutBy }: { billed: boolean; cutBy: string | null },
+  { billed, cutBy, capped = false }: { billed: boolean; cutBy: string | null; capped?: boolean },
 ): SettleItem {
   const output = whole(row.usage.output);
   return {
     request_id: row.requestId,
     kept: true,
     billed,
+    capped,
     tenant_id: row.tenantId,
     key_id: row.keyId,
     model: storableText(row.model),
@@ -67,7 +70,7 @@ export function settleItem(
 
 /** Frees a hold whose request never began. */
 export function releaseItem(requestId: string, accountId: number | null): SettleItem {
-  return { request_id: requestId, kept: false, billed: false, account_id: accountId, outcome: "error" };
+  return { request_id: requestId, kept: false, billed: false, capped: false, account_id: accountId, outcome: "error" };
 }
 
 const LARGEST_INTEGER = 2_147_483_647;

@@ -67,7 +67,7 @@ export type CheckpointResult = {
 
 const RESERVE: Statement = { name: "ledger-reserve", text: "SELECT * FROM ledger_reserve($1, $2, $3)" };
 const CHECKPOINT: Statement = { name: "ledger-checkpoint", text: "SELECT * FROM ledger_checkpoint($1, $2, $3)" };
-const SETTLE: Statement = { name: "ledger-settle", text: "SELECT * FROM ledger_settle($1, $2, $3)" };
+const SETTLE: Statement = { name: "ledger-settle", text: "SELECT * FROM ledger_settle($1, $2, $3, $4)" };
 const SWEEP: Statement = { name: "ledger-sweep", text: "SELECT * FROM ledger_sweep($1, $2)" };
 
 type ReserveRow = {
@@ -153,8 +153,12 @@ export async function settleItems(
   items: readonly SettleItem[],
 ): Promise<Map<string, "settled" | "adjusted">> {
   const accounts = new Set<number>();
-  for (const { account_id: id } of items) if (id !== null) accounts.add(id);
-  const values = [[...accounts], items.map((item) => item.request_id), JSON.stringify(items)];
+  let capped = false;
+  for (const item of items) {
+    if (item.account_id !== null) accounts.add(item.account_id);
+    capped ||= item.capped;
+  }
+  const values = [[...accounts], items.map((item) => item.request_id), JSON.stringify(items), capped];
   const rows = await retried(() => store.run<{ settled: string; result: "settled" | "adjusted" }>(SETTLE, values));
   return new Map(rows.map(({ settled, result }) => [settled, result]));
 }

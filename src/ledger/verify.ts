@@ -69,6 +69,12 @@ const CHECKS: readonly { name: string; rule: string; query: string }[] = [
       WHERE u.cost <> 0 AND u.cost IS DISTINCT FROM cost_of(p, u.input_uncached, u.cache_read, u.cache_write, u.output)`,
   },
   {
+    name: "limits-hold",
+    rule: "a request that limits could not pay in full was charged what was held for it, and no more",
+    query: `SELECT u.request_id, u.tenant_id, u.cost, u.held, u.unbilled_prompt, u.unbilled_output FROM usage_event u
+      WHERE u.unbilled_prompt + u.unbilled_output > 0 AND (u.held IS NULL OR u.cost > u.held)`,
+  },
+  {
     name: "prices-of-their-time",
     rule: "a request has the price that was valid for its model when it was reserved",
     // A price that was being set in that very moment may have been either; clocks of an outage agree within minutes.

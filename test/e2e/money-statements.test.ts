@@ -1,4 +1,5 @@
 /** The statements that move money, on both stores: what is held, refused, charged, adjusted and swept, and what the database refuses by itself. */
+import * as fc from "fast-check";
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Store } from "../../src/db/open-store.ts";
@@ -329,6 +330,164 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ open
     });
   });
 
+  describe("a request that costs more than was held", () => {
+    const TOKEN = PRICES.output / 1000n;
+    const capped = (end: SettleItem): SettleItem => ({ ...end, capped: true });
+    const used = usage({ inputUncached: 900, cacheRead: 100, output: 5_000 });
+    const cost = costOf(PRICES, used);
+
+    it("is charged in full where limits have room, and where there are none", async () => {
+      for (const payer of [
+        await addPayer(store, { terms: "prepaid", balance: cost, floor: 0n }),
+        await addPayer(store),
+      ]) {
+        const item = itemOf(payer);
+        await settleItems(store, [capped(endOf(item, await one(item), { usage: used }))]);
+        expect(await eventOf(store, item.request_id)).toMatchObject({
+          cost,
+          held: cost,
+          output: 5_000,
+          unbilled_prompt: 0,
+          unbilled_output: 0,
+        });
+      }
+    });
+
+    it("is charged up to its limit and not a token beyond, and says what was not billed", async () => {
+      const payer = await addPayer(store, { terms: "prepaid", balance: HOLD + 10n * TOKEN + 1n, floor: 0n });
+      const item = itemOf(payer);
+      await settleItems(store, [capped(endOf(item, await one(item), { usage: { ...used, reasoning: 4_900 } }))]);
+      const event = (await eventOf(store, item.request_id))!;
+      expect(event.output + event.unbilled_output).toBe(5_000);
+      expect(event).toMatchObject({
+        input_uncached: 900,
+        cache_read: 100,
+        unbilled_prompt: 0,
+        reasoning: event.output,
+      });
+      const { balance, held } = await accountOf(store, payer);
+      expect(held).toBe(0n);
+      expect(balance).toBeGreaterThanOrEqual(0n);
+      expect(balance).toBeLessThan(TOKEN);
+    });
+
+    it("leaves every budget within its amount, whichever is the tightest", async () => {
+      for (const tight of ["tenant", "key"]) {
+        const payer = await addPayer(store);
+        const room = (scope: string) => HOLD + (scope === tight ? 7n : 1_000n) * TOKEN;
+        const ofTenant = await addBudget(store, { tenantId: payer.tenantId }, "week", room("tenant"));
+        const ofKey = await addBudget(store, payer, "day", room("key"));
+        const item = itemOf(payer);
+        await settleItems(store, [capped(endOf(item, await one(item), { usage: used }))]);
+        for (const budget of [ofTenant, ofKey]) {
+          const [period] = await periodsOf(store, budget);
+          expect(period!.held).toBe(0n);
+          expect(period!.spent).toBeLessThanOrEqual(HOLD + 7n * TOKEN);
+          expect(period!.spent).toBeGreaterThan(HOLD + 6n * TOKEN);
+        }
+      }
+    });
+
+    it("shares what is left with others that end with it", async () => {
+      const payer = await addPayer(store, { terms: "postpaid", floor: -(HOLD * 3n + 100n * TOKEN) });
+      const items = [itemOf(payer), itemOf(payer), itemOf(payer)];
+      const results = await reserveHolds(store, OWNER, items);
+      const ends = items.map((item, index) => capped(endOf(item, results[index]!, { usage: used })));
+      // Sent twice, as after a lost answer.
+      await settleItems(store, [...ends, ends[0]!]);
+      const { balance } = await accountOf(store, payer);
+      expect(balance).toBeGreaterThanOrEqual(-(HOLD * 3n + 100n * TOKEN));
+      expect(balance).toBeLessThan(-(HOLD * 3n + 97n * TOKEN));
+    });
+
+    it("does not bill what of a prompt was estimated too low and is not covered", async () => {
+      const payer = await addPayer(store, { terms: "prepaid", balance: HOLD, floor: 0n });
+      const item = itemOf(payer);
+      const long = usage({ inputUncached: 10_000, cacheRead: 50, output: 30 });
+      await settleItems(store, [capped(endOf(item, await one(item), { usage: long }))]);
+      const event = (await eventOf(store, item.request_id))!;
+      expect(event).toMatchObject({ cache_read: 50, output: 0, unbilled_output: 30 });
+      expect(event.input_uncached + event.unbilled_prompt).toBe(10_000);
+      expect(event.input_uncached).toBeGreaterThan(6_000);
+      expect((await accountOf(store, payer)).balance).toBeGreaterThanOrEqual(0n);
+    });
+
+    it("is charged no more when its gateway died and its last count was beyond its hold", async () => {
+      const payer = await addPayer(store, { terms: "prepaid", balance: HOLD + 3n * TOKEN, floor: 0n });
+      const item = itemOf(payer);
+      await reserveHolds(store, { owner: "dead", leaseMs: LEASE }, [item]);
+      expect((await checkpointHolds(store, LEASE, [countOf(item, 1, 5_000)])).get(item.request_id)).toMatchObject({
+        refused: "account",
+      });
+      await sweepHolds(store, ["dead"]);
+      const event = (await eventOf(store, item.request_id))!;
+      expect(event.output + event.unbilled_output).toBe(5_000);
+      expect((await accountOf(store, payer)).balance).toBeLessThan(TOKEN);
+      expect((await accountOf(store, payer)).balance).toBeGreaterThanOrEqual(0n);
+    });
+
+    it("is not charged less when a limit was lowered meanwhile: what was held was granted", async () => {
+      const payer = await addPayer(store);
+      const budget = await addBudget(store, payer, "month", HOLD * 2n);
+      const item = itemOf(payer);
+      const result = await one(item);
+      await store.db.updateTable("budget").set({ amount: 1n }).where("id", "=", budget).execute();
+      await settleItems(store, [capped(endOf(item, result, { usage: used }))]);
+      expect((await periodsOf(store, budget))[0]!.spent).toBeGreaterThan(HOLD - TOKEN);
+      expect((await periodsOf(store, budget))[0]!.spent).toBeLessThanOrEqual(HOLD);
+    });
+
+    it("counts exactly as many tokens as the money pays for, at any price", async () => {
+      const price = fc.constantFrom(0, 1, 499, 500, 1_000, 300_000, 15_000_000, 1_000_000_000);
+      const tokens = fc.oneof(fc.nat(3), fc.nat(200_000), fc.constant(2_147_483_647));
+      const samples = fc.sample(
+        fc.record({
+          prices: fc.tuple(price, price, price, price),
+          counts: fc.tuple(tokens, tokens, tokens, tokens),
+          nano: fc.oneof(fc.nat(5), fc.nat(2_000_000_000)),
+        }),
+        500,
+      );
+      type Paid = { uncached: number; read: number; write: number; output: number };
+      const { rows } = await sql<Paid>`
+        SELECT y.* FROM json_to_recordset(${JSON.stringify(
+          samples.map(({ prices: [a, b, c, d], counts: [e, f, g, h], nano }) => ({ a, b, c, d, e, f, g, h, nano })),
+        )}) AS x (a bigint, b bigint, c bigint, d bigint, e integer, f integer, g integer, h integer, nano bigint),
+        LATERAL ledger_payable(ROW (1, 'm', now(), x.a, x.b, x.c, x.d, now(), 't')::price_version, x.nano * 1000::numeric + 499,
+          x.e, x.f, x.g, x.h) AS y`.execute(store.db);
+      for (const [index, { prices, counts, nano }] of samples.entries()) {
+        const paid = rows[index]!;
+        const [inputUncached, cacheRead, cacheWrite, output] = prices.map(BigInt) as [bigint, bigint, bigint, bigint];
+        const priced = { inputUncached, cacheRead, cacheWrite, output };
+        const costs = (given: Paid) =>
+          costOf(
+            priced,
+            usage({
+              inputUncached: given.uncached,
+              cacheRead: given.read,
+              cacheWrite: given.write,
+              output: given.output,
+            }),
+          );
+        expect(costs(paid)).toBeLessThanOrEqual(BigInt(nano));
+        // In the order in which they are paid: of the first class that is not whole, not one more fits.
+        const order = [
+          ["read", counts[1]],
+          ["uncached", counts[0]],
+          ["write", counts[2]],
+          ["output", counts[3]],
+        ] as const;
+        const cut = order.find(([name, count]) => paid[name] < count);
+        for (const [name, count] of order) expect(paid[name]).toBeLessThanOrEqual(count);
+        if (cut === undefined) continue;
+        const before = order.slice(0, order.indexOf(cut) + 1).map(([name]) => [name, paid[name]]);
+        const more = { uncached: 0, read: 0, write: 0, output: 0, ...Object.fromEntries(before) } as Paid;
+        more[cut[0]]++;
+        expect(costs(more)).toBeGreaterThan(BigInt(nano));
+      }
+    });
+  });
+
   describe("sweeping", () => {
     it("settles at the last checkpoint, and a later truth is an adjustment", async () => {
       const payer = await addPayer(store);
@@ -368,15 +527,16 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ open
       expect((await eventOf(store, item.request_id))!.adjusted_at).toBeInstanceOf(Date);
       expect(await accountOf(store, payer)).toMatchObject({ balance: -cost, held: 0n });
       expect(await periodsOf(store, budget)).toMatchObject([{ spent: cost, held: 0n }]);
-      const outbox = await store.db
-        .selectFrom("export_outbox")
-        .select(["kind", "cost"])
-        .where("request_id", "=", item.request_id)
-        .orderBy("id")
+      const entries = await store.db
+        .selectFrom("ledger_entry")
+        .select(["kind", "amount"])
+        .where("transaction_id", "=", item.request_id)
+        .where("amount", "<", 0n)
+        .orderBy("kind")
         .execute();
-      expect(outbox).toEqual([
-        { kind: "usage", cost: recovered },
-        { kind: "adjustment", cost: cost - recovered },
+      expect(entries).toEqual([
+        { kind: "adjustment", amount: recovered - cost },
+        { kind: "usage", amount: -recovered },
       ]);
       // Once: what is true is not adjusted again, neither by the same nor by another count.
       expect(await settleItems(store, [endOf(item, result, { usage: usage({ output: 1 }) })])).toEqual(new Map());

@@ -105,16 +105,6 @@ CREATE TABLE ledger_entry (
 );
 CREATE INDEX ledger_entry_credit ON ledger_entry (account_id, at) WHERE kind <> 'usage';
 
--- What other systems are to be told of; a row is deleted when it was told. Written in the transaction that it tells of.
-CREATE TABLE export_outbox (
-  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  request_id text NOT NULL,
-  kind       text NOT NULL CHECK (kind IN ('usage', 'adjustment')),
-  -- What it adds to the request's cost; below zero for a correction downwards.
-  cost       bigint NOT NULL,
-  at         timestamptz NOT NULL DEFAULT now()
-);
-
 -- Sums of usage_event by hour of reservation, kept in the settling transaction. Can be rebuilt, and is never the truth.
 CREATE TABLE usage_hour (
   hour           timestamptz NOT NULL,
@@ -154,6 +144,9 @@ ALTER TABLE usage_event
   ADD COLUMN reserved_at timestamptz,
   -- Which limit ended the answer early, as in `tenant month budget`; null when none did.
   ADD COLUMN cut_by text,
+  -- Tokens beyond what the limits could pay, which came before the answer could be ended. They are not in the counts that are billed.
+  ADD COLUMN unbilled_prompt integer NOT NULL DEFAULT 0 CHECK (unbilled_prompt >= 0),
+  ADD COLUMN unbilled_output integer NOT NULL DEFAULT 0 CHECK (unbilled_output >= 0),
   -- When the request's own truth replaced what had been recovered from its last checkpoint.
   ADD COLUMN adjusted_at timestamptz,
   ADD CHECK (cost = 0 OR (account_id IS NOT NULL AND price_id IS NOT NULL));
@@ -264,6 +257,7 @@ BEGIN
     SELECT 1 FROM wanted w
       JOIN budget b ON b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id
       LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, w.day)
+      WHERE period_start(b.period, w.day) >= b.since
       GROUP BY b.id, period_start(b.period, w.day), p.spent, p.held
       HAVING b.amount - coalesce(p.spent + p.held, 0) < sum(w.amount)
   ) THEN
@@ -285,7 +279,8 @@ BEGIN
         b.amount - coalesce(p.spent + p.held, 0)
       FROM wanted w
       JOIN budget b ON b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id
-      LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, w.day)),
+      LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, w.day)
+      WHERE period_start(b.period, w.day) >= b.since),
     numbered AS (SELECT *, dense_rank() OVER (ORDER BY by, start, account_id)::integer AS no FROM scope)
     SELECT n, amount, array_agg(no ORDER BY rank, no) AS nos, array_agg(by ORDER BY rank, no) AS bys,
       array_agg(unspent ORDER BY rank, no) AS unspent
@@ -537,6 +532,7 @@ BEGIN
       cache_write = i.cache_write, output = i.output, reasoning = i.reasoning, counted_by = i.counted_by, outcome = i.outcome,
       finish_reason = i.finish_reason, error_code = i.error_code, engine = i.engine, first_token_ms = i.first_token_ms,
       duration_ms = i.duration_ms, repeat_of = i.repeat_of, prefix_break = i.prefix_break, cut_by = i.cut_by,
+      unbilled_prompt = 0, unbilled_output = 0,
       cost = CASE WHEN i.billed AND o.account_id IS NOT NULL THEN cost_of(v, i.input_uncached, i.cache_read, i.cache_write, i.output) ELSE 0 END
     FROM item i JOIN old o USING (request_id) LEFT JOIN price_version v ON v.id = o.price_id
     WHERE u.request_id = i.request_id
@@ -559,8 +555,6 @@ BEGIN
     INSERT INTO ledger_entry (transaction_id, account_id, kind, amount)
     SELECT c.request_id, e.account_id, 'adjustment', e.amount
     FROM changed c CROSS JOIN LATERAL (VALUES (c.account_id, -c.cost), (1, c.cost)) AS e (account_id, amount) WHERE c.cost <> 0),
-  outbox AS (
-    INSERT INTO export_outbox (request_id, kind, cost) SELECT request_id, 'adjustment', cost FROM changed),
   hours AS (
     UPDATE usage_hour h SET not_ok = h.not_ok + s.not_ok, input_uncached = h.input_uncached + s.input_uncached,
       cache_read = h.cache_read + s.cache_read, cache_write = h.cache_write + s.cache_write, output = h.output + s.output,
@@ -573,11 +567,82 @@ BEGIN
   SELECT request_id FROM changed;
 END $$;
 
+-- What of these tokens so much money (in pico-USD) pays for: what came first is paid first, the prompt and then the answer.
+CREATE FUNCTION ledger_payable(p_price price_version, p_money numeric, p_uncached integer, p_read integer, p_write integer, p_output integer,
+  OUT uncached integer, OUT read integer, OUT write integer, OUT output integer) LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+  v_left numeric := p_money;
+BEGIN
+  read := CASE WHEN p_price.cache_read = 0 THEN p_read ELSE least(p_read, floor(v_left / p_price.cache_read)) END;
+  v_left := v_left - read::numeric * p_price.cache_read;
+  uncached := CASE WHEN p_price.input_uncached = 0 THEN p_uncached ELSE least(p_uncached, floor(v_left / p_price.input_uncached)) END;
+  v_left := v_left - uncached::numeric * p_price.input_uncached;
+  write := CASE WHEN p_price.cache_write = 0 THEN p_write ELSE least(p_write, floor(v_left / p_price.cache_write)) END;
+  v_left := v_left - write::numeric * p_price.cache_write;
+  output := CASE WHEN p_price.output = 0 THEN p_output ELSE least(p_output, floor(v_left / p_price.output)) END;
+END $$;
+
+-- Of items that are `capped`: enlarges their holds by what they cost beyond, as far as the limits have room. What even that does not pay
+-- for is taken off the item's counts and put down as unbilled, so that no limit is ever overrun. Called by ledger_settle, seldom.
+CREATE FUNCTION ledger_cover(p_items json) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+  v_items jsonb := '[]';
+  v_raw   json;
+  v_item  record;
+  v_hold  hold;
+  v_price price_version;
+  v_more  bigint;
+  v_paid  record;
+BEGIN
+  FOR v_raw IN SELECT value FROM json_array_elements(p_items) LOOP
+    SELECT * INTO v_item FROM json_to_record(v_raw) AS x (request_id text, billed boolean, capped boolean, input_uncached integer,
+      cache_read integer, cache_write integer, output integer, reasoning integer);
+    v_hold := NULL;
+    IF v_item.capped AND v_item.billed THEN
+      SELECT * INTO v_hold FROM hold WHERE request_id = v_item.request_id;
+    END IF;
+    IF v_hold.price_id IS NULL THEN
+      v_items := v_items || v_raw::jsonb;
+      CONTINUE;
+    END IF;
+    SELECT * INTO v_price FROM price_version WHERE id = v_hold.price_id;
+    v_more := cost_of(v_price, v_item.input_uncached, v_item.cache_read, v_item.cache_write, v_item.output) - v_hold.amount;
+    IF v_more > 0 THEN
+      -- Null is no limit, and is passed over.
+      v_more := greatest(0, least(v_more,
+        (SELECT balance - held - floor FROM account WHERE id = v_hold.account_id),
+        (SELECT min(b.amount - coalesce(p.spent + p.held, 0)) FROM budget b
+          LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, utc_day(v_hold.reserved_at))
+          WHERE b.tenant_id = v_hold.tenant_id AND coalesce(b.key_id, v_hold.key_id) = v_hold.key_id
+            AND period_start(b.period, utc_day(v_hold.reserved_at)) >= b.since)));
+      IF v_more > 0 THEN
+        UPDATE hold SET amount = amount + v_more WHERE request_id = v_hold.request_id;
+        UPDATE account SET held = held + v_more WHERE id = v_hold.account_id;
+        INSERT INTO budget_period AS p (budget_id, start, held)
+        SELECT b.id, period_start(b.period, utc_day(v_hold.reserved_at)), v_more FROM budget b
+        WHERE b.tenant_id = v_hold.tenant_id AND coalesce(b.key_id, v_hold.key_id) = v_hold.key_id
+          AND period_start(b.period, utc_day(v_hold.reserved_at)) >= b.since ORDER BY b.id
+        ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held;
+      END IF;
+      -- A cost is rounded half up: this much is still rounded down to what is held.
+      v_paid := ledger_payable(v_price, (v_hold.amount + v_more) * 1000::numeric + 499, v_item.input_uncached, v_item.cache_read,
+        v_item.cache_write, v_item.output);
+      v_raw := v_raw::jsonb || jsonb_build_object('input_uncached', v_paid.uncached, 'cache_read', v_paid.read,
+        'cache_write', v_paid.write, 'output', v_paid.output, 'reasoning', least(v_item.reasoning, v_paid.output),
+        'unbilled_prompt', v_item.input_uncached + v_item.cache_read + v_item.cache_write - v_paid.uncached - v_paid.read - v_paid.write,
+        'unbilled_output', v_item.output - v_paid.output);
+    END IF;
+    v_items := v_items || v_raw::jsonb;
+  END LOOP;
+  RETURN v_items;
+END $$;
+
 -- Ends requests: frees what they hold, writes their usage rows, and charges them; each once, however often it is called.
 -- Items: the columns of usage_event, and `kept` (false: write no row) and `billed` (false: charge nothing). They carry all that is
 -- needed, so that a request whose hold is gone (or never reached this database) is charged as well.
 -- A request that was settled from its checkpoint is adjusted; one that was settled otherwise stays as it is.
-CREATE FUNCTION ledger_settle(p_accounts bigint[], p_requests text[], p_items json)
+-- `p_capped`: some items are `capped`, for they may cost more than was held for them, and have limits.
+CREATE FUNCTION ledger_settle(p_accounts bigint[], p_requests text[], p_items json, p_capped boolean)
 RETURNS TABLE (settled text, result text) LANGUAGE plpgsql
   SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -591,13 +656,20 @@ DECLARE
   v_cost    bigint[];
   v_freed   bigint[];
 BEGIN
+  IF p_capped THEN
+    -- Holds before accounts, as below.
+    PERFORM FROM hold h WHERE h.request_id = ANY (p_requests) ORDER BY h.request_id FOR UPDATE;
+    PERFORM FROM account a WHERE a.id = ANY (p_accounts) ORDER BY a.id FOR NO KEY UPDATE;
+    p_items := ledger_cover(p_items);
+  END IF;
   -- Whoever writes the usage row charges for it.
   WITH item AS MATERIALIZED (
     SELECT DISTINCT ON (x.request_id) x.* FROM json_to_recordset(p_items) AS x (request_id text, kept boolean, billed boolean,
       tenant_id text, key_id text, model text, requested_model text, wire text, streamed boolean, session text, agent text,
       input_uncached integer, cache_read integer, cache_write integer, output integer, reasoning integer, counted_by text,
       outcome text, finish_reason text, error_code text, engine text, started_at timestamptz, first_token_ms integer,
-      duration_ms integer, repeat_of text, prefix_break text, account_id bigint, price_id bigint, reserved_at timestamptz, cut_by text)
+      duration_ms integer, repeat_of text, prefix_break text, account_id bigint, price_id bigint, reserved_at timestamptz, cut_by text,
+      unbilled_prompt integer, unbilled_output integer)
     ORDER BY x.request_id, x.outcome = 'recovered'),
   freed AS (
     DELETE FROM hold h WHERE h.request_id = ANY (p_requests)
@@ -605,10 +677,11 @@ BEGIN
   added AS (
     INSERT INTO usage_event (request_id, tenant_id, key_id, model, requested_model, wire, streamed, session, agent, input_uncached,
       cache_read, cache_write, output, reasoning, counted_by, outcome, finish_reason, error_code, engine, started_at, first_token_ms,
-      duration_ms, repeat_of, prefix_break, account_id, price_id, reserved_at, cut_by, held, cost)
+      duration_ms, repeat_of, prefix_break, account_id, price_id, reserved_at, cut_by, unbilled_prompt, unbilled_output, held, cost)
     SELECT i.request_id, i.tenant_id, i.key_id, i.model, i.requested_model, i.wire, i.streamed, i.session, i.agent, i.input_uncached,
       i.cache_read, i.cache_write, i.output, i.reasoning, i.counted_by, i.outcome, i.finish_reason, i.error_code, i.engine, i.started_at,
-      i.first_token_ms, i.duration_ms, i.repeat_of, i.prefix_break, i.account_id, i.price_id, i.reserved_at, i.cut_by, f.amount,
+      i.first_token_ms, i.duration_ms, i.repeat_of, i.prefix_break, i.account_id, i.price_id, i.reserved_at, i.cut_by, coalesce(i.unbilled_prompt, 0),
+      coalesce(i.unbilled_output, 0), f.amount,
       CASE WHEN i.billed AND i.account_id IS NOT NULL
         THEN cost_of(v, i.input_uncached, i.cache_read, i.cache_write, i.output) ELSE 0 END
     FROM item i LEFT JOIN freed f USING (request_id) LEFT JOIN price_version v ON v.id = i.price_id
@@ -620,8 +693,6 @@ BEGIN
     INSERT INTO ledger_entry (transaction_id, account_id, kind, amount)
     SELECT a.request_id, e.account_id, 'usage', e.amount
     FROM added a CROSS JOIN LATERAL (VALUES (a.account_id, -a.cost), (1, a.cost)) AS e (account_id, amount) WHERE a.cost > 0),
-  outbox AS (
-    INSERT INTO export_outbox (request_id, kind, cost) SELECT request_id, 'usage', cost FROM added),
   hours AS (
     SELECT date_trunc('hour', reserved_at, 'UTC') AS hour, tenant_id, key_id, model, count(*) AS requests,
       count(*) FILTER (WHERE outcome <> 'ok') AS not_ok, sum(input_uncached) AS input_uncached, sum(cache_read) AS cache_read,
@@ -691,7 +762,7 @@ BEGIN
   PERFORM FROM account a WHERE a.id = ANY (v_accounts) ORDER BY a.id FOR NO KEY UPDATE;
 
   SELECT array_agg(h.request_id), json_agg(json_build_object(
-    'request_id', h.request_id, 'kept', true, 'billed', true, 'tenant_id', h.tenant_id, 'key_id', h.key_id, 'model', h.model,
+    'request_id', h.request_id, 'kept', true, 'billed', true, 'capped', true, 'tenant_id', h.tenant_id, 'key_id', h.key_id, 'model', h.model,
     'requested_model', h.facts ->> 'requested_model', 'wire', h.facts ->> 'wire', 'streamed', (h.facts ->> 'streamed')::boolean,
     'session', h.facts ->> 'session', 'agent', h.facts ->> 'agent', 'input_uncached', h.input_uncached, 'cache_read', h.cache_read,
     'cache_write', h.cache_write, 'output', h.output, 'reasoning', h.reasoning, 'counted_by', 'checkpoint', 'outcome', 'recovered',
@@ -702,7 +773,7 @@ BEGIN
   FROM (SELECT * FROM hold WHERE request_id = ANY (v_requests) AND (lease_until < clock_timestamp() OR owner = ANY (p_dead))
     ORDER BY request_id FOR UPDATE SKIP LOCKED) h;
   IF v_requests IS NOT NULL THEN
-    RETURN QUERY SELECT s.settled FROM ledger_settle(v_accounts, v_requests, v_items) s;
+    RETURN QUERY SELECT s.settled FROM ledger_settle(v_accounts, v_requests, v_items, true) s;
   END IF;
 END $$;
 

@@ -30,6 +30,8 @@ export function recoveredItem(open: OpenRecord, last: Count | undefined, at: str
     request_id: open.request_id,
     kept: true,
     billed: true,
+    // What was held may be less than what was counted last.
+    capped: true,
     tenant_id: open.tenant_id,
     key_id: open.key_id,
     model: open.model,
