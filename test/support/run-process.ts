@@ -8,12 +8,17 @@ export type RunOptions = {
   cwd?: string;
   /** Killed after so many milliseconds; the result then has `signal: "SIGKILL"`. */
   timeoutMs?: number;
+  /** What it reads from its standard input; nothing by default. */
+  input?: string;
   /** Told of the process as soon as it runs. */
   onStart?: (child: ChildProcess) => void;
 };
 
 export async function runProcess(file: string, args: readonly string[], options: RunOptions): Promise<Finished> {
-  const child = spawn(file, args, { cwd: options.cwd, env: options.env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(file, args, { cwd: options.cwd, env: options.env, stdio: ["pipe", "pipe", "pipe"] });
+  // One that ends without reading is not to be blamed on whoever wrote.
+  child.stdin.on("error", () => {});
+  child.stdin.end(options.input ?? "");
   options.onStart?.(child);
   let stdout = "";
   let stderr = "";

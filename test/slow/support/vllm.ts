@@ -21,6 +21,7 @@ export const SERVED_MODEL = "test-model";
 
 export type VllmOptions = {
   model: keyof typeof WINDOWS;
+  /** One that must be so; without it, any will do. */
   template?: "accepting" | "refusing" | "forgetting";
   reasoningParser?: string;
   /** The test will kill it, so it must be one of its own. */
@@ -48,7 +49,9 @@ export type Vllm = {
 const SCRIPT = join(import.meta.dirname, "../../../scripts/vllm/serve.sh");
 
 export async function startVllm(options: VllmOptions): Promise<Vllm> {
-  const given = options.toBeKilled ? undefined : await findGiven(WINDOWS[options.model]);
+  // A server does not tell its template.
+  const own = options.toBeKilled === true || options.template !== undefined;
+  const given = own ? undefined : await findGiven(WINDOWS[options.model]);
   if (given !== undefined) {
     const untouchable = () => {
       throw new Error("a server that was given must not be killed");
