@@ -56,6 +56,7 @@ const Requests = z.object({
       first_token_ms: z.int().nullable(),
       duration_ms: z.int(),
       cost_usd: z.string(),
+      repeat_of: z.string().nullable(),
     }),
   ),
   next: z.string().nullable(),
@@ -114,7 +115,7 @@ const REQUEST_COLUMNS: readonly (Column & { value: (row: Request) => Cell; summe
   { title: "COST USD", align: "right", value: (row) => row.cost_usd },
   { title: "FIRST ms", value: (row) => row.first_token_ms },
   { title: "TOTAL ms", value: (row) => row.duration_ms },
-  { title: "OUTCOME", value: (row) => row.outcome },
+  { title: "OUTCOME", value: (row) => (row.repeat_of === null ? row.outcome : `${row.outcome}, sent again`) },
   { title: "COUNTED BY", value: (row) => row.counted_by },
 ];
 

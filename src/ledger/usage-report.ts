@@ -140,6 +140,8 @@ export type UsageRequest = {
   duration_ms: number;
   /** USD, exact. */
   cost_usd: string;
+  /** Request id of the earlier one that this one repeats: clients send it all again when a stream breaks. */
+  repeat_of: string | null;
 };
 
 export type UsagePage = {
@@ -176,6 +178,7 @@ export async function usageByRequest(
       "u.first_token_ms",
       "u.duration_ms",
       sql<bigint>`u.cost`.as("cost"),
+      "u.repeat_of",
     ])
     .orderBy("u.started_at")
     .orderBy("u.request_id")
@@ -186,10 +189,11 @@ export async function usageByRequest(
     );
   const found = await query.execute();
   const rows = found.slice(0, page.limit).map(
-    ({ cost, ...row }) =>
+    ({ cost, repeat_of, ...row }) =>
       Object.assign(row, {
         started_at: row.started_at.toISOString(),
         cost_usd: formatUsd(cost),
+        repeat_of,
       }) satisfies UsageRequest,
   );
   const last = rows.at(-1);

@@ -361,6 +361,22 @@ describe("commands", () => {
     expect((await cli(["usage", "--until", "2026-11-22T12:00:00Z"])).stdout).toBe("No usage in that time.\n");
   });
 
+  it("show which requests were sent again", async () => {
+    const key = (await json(["key", "create", "--tenant", "again"])) as Record<string, string>;
+    const owner = { tenantId: key["tenant_id"]!, keyId: key["id"]! };
+    await settleRows(test.store, [
+      { requestId: "req_broken", ...owner, outcome: "engine_died" },
+      { requestId: "req_mended", ...owner, streamed: false, repeatOf: "req_broken" },
+    ]);
+    const rows = await json(["usage", "--tenant", "again", "--by", "request"]);
+    expect(rows).toMatchObject([
+      { request_id: "req_broken", outcome: "engine_died", repeat_of: null },
+      { request_id: "req_mended", outcome: "ok", repeat_of: "req_broken" },
+    ]);
+    const { stdout } = await cli(["usage", "--tenant", "again", "--by", "request"]);
+    expect(stdout).toMatch(/ {2}engine_died +engine\n.* {2}ok, sent again +engine\n/);
+  });
+
   it.each([
     [2, ["key", "create"], /--tenant/],
     [2, ["tenant", "create", "a;b"], /^evener: the tenant name is not valid; use/],

@@ -68,6 +68,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("usage on $kind", ({ open
         firstTokenMs: null,
         countedBy: "gateway",
         usage: none,
+        repeatOf: "req_elsewhere",
       });
     });
 
@@ -148,14 +149,14 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("usage on $kind", ({ open
       });
     });
 
-    it("list requests with the promised fields first, the price after them", async () => {
+    it("list requests with the promised fields first, the price and what was sent again after them", async () => {
       const { rows, next } = await usageByRequest(store, march, { limit: 10 });
       expect(next).toBeNull();
       expect(rows.map(({ request_id }) => request_id)).toEqual(["req_r1", "req_r2", "req_r3", "req_r4"]);
       expect(Object.keys(rows[0]!)).toEqual(
         (
           "request_id tenant key model session agent input_uncached cache_read cache_write output reasoning counted_by " +
-          "outcome started_at first_token_ms duration_ms cost_usd"
+          "outcome started_at first_token_ms duration_ms cost_usd repeat_of"
         ).split(" "),
       );
       expect(rows[3]).toMatchObject({
@@ -175,7 +176,9 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("usage on $kind", ({ open
         started_at: "2025-03-02T00:00:00.000Z",
         first_token_ms: null,
         duration_ms: 1_000,
+        repeat_of: "req_elsewhere",
       });
+      expect(rows[0]).toMatchObject({ request_id: "req_r1", repeat_of: null });
     });
 
     it("page through requests without losing or repeating one, also at the same instant", async () => {
