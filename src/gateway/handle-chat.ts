@@ -43,12 +43,11 @@ export async function handleChat(
     const principal = known instanceof Promise ? await known : known;
     const decoded = codec.decode(await readBody(req, gateway.config.limits.body_bytes), req.headers);
     const request = await prepareDocuments(decoded);
-    const model = resolveModel(gateway, request.model);
     const metered: Metered = {
       requestId,
       principal,
       request,
-      model: model.id,
+      model: request.model,
       wire: codec.name,
       startedAt,
       startedMs,
@@ -56,6 +55,8 @@ export async function handleChat(
       prefixBreak: null,
     };
     const { usage } = (meter = new Meter(gateway, metered));
+    const model = resolveModel(gateway, request.model, principal.models);
+    metered.model = model.id;
     const { session, agent } = request.identity;
     const affinity = session === undefined ? undefined : `${principal.tenantId}/${session}`;
     const replicas = replicaOrder(model.replicas, affinity);
@@ -126,7 +127,10 @@ export async function handleChat(
           meteredBy.progress();
           return taken;
         },
-        restart: () => sink.restart(),
+        restart() {
+          meteredBy.restarted();
+          sink.restart();
+        },
         end(event: FinishEvent | ErrorEvent) {
           if (event.type === "finish") {
             // The row is durable before the client can take the answer for complete.

@@ -3,7 +3,7 @@
  * handle-chat.ts says when; the ledger knows what it costs.
  */
 import type { Principal } from "../admission/key-ring.ts";
-import type { GatewayError } from "../conversation/errors.ts";
+import type { ErrorCode, GatewayError } from "../conversation/errors.ts";
 import type { ChatRequest } from "../conversation/request.ts";
 import type { SpendCap } from "../conversation/spend-cap.ts";
 import { UsageFold } from "../conversation/usage.ts";
@@ -13,13 +13,19 @@ import type { Outcome, UsageRow } from "../ledger/usage-row.ts";
 import type { Observer } from "./observer.ts";
 import type { PromptFit } from "./prompt-fit.ts";
 
-/** What is known of a request once its model is resolved. */
+/** What is known of a request once it is read; `model` is what the client called it until it is resolved. */
 export type Metered = Pick<UsageRow, "requestId" | "model" | "wire" | "startedAt" | "repeatOf" | "prefixBreak"> & {
   principal: Principal;
   request: ChatRequest;
   /** `performance.now()` at the request's start. */
   startedMs: number;
 };
+
+/**
+ * Rows that wait for the database are for answers: a flood of refusals must not take their place. And a name that nobody serves, or that the
+ * key may not use, is a mistake in a client, of which there is nothing to report by model.
+ */
+const WITHOUT_ROW: ReadonlySet<ErrorCode> = new Set(["store_unavailable", "model_not_found", "model_not_allowed"]);
 
 export type End = {
   outcome: Outcome;
@@ -81,8 +87,7 @@ export class Meter {
 
   /** Leaves a row of a request that no engine was asked to answer. It costs nothing. */
   refused(error: GatewayError): void {
-    // Rows that wait for the database are for answers; a flood of refusals must not take their place.
-    if (error.code === "store_unavailable") return;
+    if (WITHOUT_ROW.has(error.code)) return;
     const row = this.#row({ outcome: "error", finishReason: null, error, engine: null, billed: false });
     const durable = this.#reservation?.void(row) ?? this.#ledger.record(row);
     durable.catch((thrown: unknown) => this.#observer.recordFailed(this.#metered.requestId, thrown));
@@ -95,6 +100,11 @@ export class Meter {
     // A stream's start says how long the prompt is; few engines have not said so by now.
     if (!this.usage.promptReported && this.#fit !== undefined)
       this.usage.estimate({ prompt: estimateTokens(this.#fit.body), completion: 0 });
+  }
+
+  /** Call when another attempt begins, after one of which the client saw nothing: its tokens are not the client's. */
+  restarted(): void {
+    this.#firstTokenMs = null;
   }
 
   /** Call after a read's events were handed on: the answer may have to end here. */
