@@ -2,7 +2,7 @@
  * Brings a request's end to where it is durable: the embedded database and its journal together, or Postgres; the journal alone when
  * Postgres does not answer in time.
  */
-import { isStoreAway } from "../db/store-error.ts";
+import { StoreError, isStoreAway } from "../db/store-error.ts";
 import { withPatience } from "../db/with-patience.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { SettleRecord } from "./journal/records.ts";
@@ -46,7 +46,14 @@ export function createFinisher(parts: FinisherParts): Finish {
     }
   };
 
-  const inStore = (applied: Promise<void>): Promise<void> => withPatience(applied, presence.away ? 0 : patienceMs);
+  /** Waits no longer than until somebody finds the database away: the client is waiting, and nothing is durable yet. */
+  const inStore = (applied: Promise<void>): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const unwatch = presence.onAway(() => reject(new StoreError("unavailable", "the database is away")));
+      withPatience(applied, presence.away ? 0 : patienceMs)
+        .then(resolve, reject)
+        .finally(unwatch);
+    });
 
   return async (item, onApplied) => {
     const applied = settles.add(item);

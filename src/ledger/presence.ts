@@ -6,6 +6,8 @@ export type Presence = {
   readonly since: number;
   /** The database did not answer. */
   fail(): void;
+  /** Calls `then` once when the database is next found away; not at once, if it is now. Returns what takes that back. */
+  onAway(then: () => void): () => void;
   /** Resolves when it answers again, at once if it does now; also when this is closed. */
   back(): Promise<void>;
   close(): void;
@@ -20,6 +22,7 @@ export function createPresence(ping: () => Promise<void>, onBack: () => void): P
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let waiting: (() => void)[] = [];
+  const watching = new Set<() => void>();
 
   const wakeAll = (): void => {
     const woken = waiting;
@@ -58,6 +61,15 @@ export function createPresence(ping: () => Promise<void>, onBack: () => void): P
       if (away || closed) return;
       away = true;
       probe(0);
+      const told = [...watching];
+      watching.clear();
+      for (const tell of told) tell();
+    },
+    onAway(then) {
+      // A callback of its own, so that whoever watches twice is told twice.
+      const tell = (): void => then();
+      watching.add(tell);
+      return () => void watching.delete(tell);
     },
     back: () => (away && !closed ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve()),
     close() {
