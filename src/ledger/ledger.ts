@@ -20,6 +20,8 @@ import { startUpkeep } from "./upkeep.ts";
 import { createUsualOutput } from "./usual-output.ts";
 
 const MOST_A_STATEMENT = 256;
+/** A second of tokens is the most that a death may cost: half of it is for the checkpoint to become durable, also on a busy machine. */
+const CHECKPOINT_MS = 500;
 
 export function createLedger(
   store: Store,
@@ -48,7 +50,7 @@ export function createLedger(
     presence,
     known,
     leaseMs,
-    everyMs: options.checkpointMs ?? 1_000,
+    everyMs: options.checkpointMs ?? CHECKPOINT_MS,
     onProblem,
   });
   const finish = createFinisher({ settles, journal, journalAll, presence, patienceMs, onProblem });
