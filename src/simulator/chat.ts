@@ -74,6 +74,7 @@ async function generate(running: Running): Promise<boolean> {
       record,
       live,
       metrics,
+      onGenerated: options.onGenerated,
       stream,
     });
     if (!(await decoded)) return false;

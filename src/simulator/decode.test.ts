@@ -37,9 +37,13 @@ function begin(pace: Decoding["pace"], chunks = 10) {
   const live = createLive();
   const record = createRecord("POST", "/", {});
   const writes: number[] = [];
+  const order: string[] = [];
   let added = 0;
   const stream = {
-    add: () => void added++,
+    add: () => {
+      added++;
+      order.push("sent");
+    },
     flush: async () => {
       if (added > 0) writes.push(added);
       added = 0;
@@ -48,8 +52,10 @@ function begin(pace: Decoding["pace"], chunks = 10) {
     end: () => {},
   };
   const metrics = createMetrics();
-  const done = decode({ plan, encoder, pace, faults: [], pass: async () => true, record, live, metrics, stream });
-  return { done, live, record, writes, metrics };
+  const onGenerated = (told: typeof record): void => void order.push(`told ${told.completionTokens}`);
+  const pass = async (): Promise<boolean> => true;
+  const done = decode({ plan, encoder, pace, faults: [], pass, record, live, metrics, onGenerated, stream });
+  return { done, live, record, writes, metrics, order };
 }
 
 test("keeps the speed of tokens", async () => {
@@ -86,4 +92,11 @@ test("stops where the client leaves", async () => {
   await vi.advanceTimersByTimeAsync(25);
   live.end("client-gone");
   expect([await done, record.completionTokens]).toEqual([false, 3]);
+});
+
+test("tells of every token before it is sent", async () => {
+  const { done, order } = begin({ delay: 10, decodeSpeed: 0 }, 2);
+  await vi.advanceTimersByTimeAsync(20);
+  expect(await done).toBe(true);
+  expect(order).toEqual(["told 0", "sent", "told 1", "sent", "told 2", "sent", "told 3", "sent"]);
 });

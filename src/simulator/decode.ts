@@ -21,13 +21,15 @@ export type Decoding = {
   record: RecordedRequest;
   live: Live;
   metrics: Metrics;
+  /** Told of what was generated, before it is written. */
+  onGenerated: ((record: RecordedRequest) => void) | undefined;
   /** Absent: nothing is written, but it takes its time. */
   stream: EventStream | undefined;
 };
 
 /** False when the answer broke off: by a fault, or because the request ended. */
 export async function decode(decoding: Decoding): Promise<boolean> {
-  const { plan, encoder, record, live, metrics, stream } = decoding;
+  const { plan, encoder, record, live, metrics, onGenerated, stream } = decoding;
   const { delay, decodeSpeed } = decoding.pace;
   const { frames } = plan;
   const faults = placedFaults(decoding);
@@ -52,6 +54,7 @@ export async function decode(decoding: Decoding): Promise<boolean> {
   const emit = (event: string | undefined, tokens: number): void => {
     metrics.generationTokens += tokens - record.completionTokens;
     record.completionTokens = tokens;
+    onGenerated?.(record);
     if (event === undefined) return;
     stream?.add(event);
     record.chunks++;

@@ -1,4 +1,5 @@
 /** What can be set on a simulated engine, and what it is when nothing is set. */
+import type { RecordedRequest } from "./record.ts";
 import type { Script } from "./script.ts";
 
 /** How the chat template treats what real templates treat differently; see chat-template.ts. */
@@ -45,11 +46,16 @@ export type SimulatorOptions = {
   script?: Script;
   /** How many of the last requests are kept for `requests`. */
   keepRequests?: number;
+  /** Told of a chat request each time more of its answer was generated, before that is sent: what is told is never less than what anybody got. */
+  onGenerated?: (record: RecordedRequest) => void;
 };
 
-export type EngineOptions = Required<Omit<SimulatorOptions, "port" | "host" | "model" | "script" | "apiKey">> & {
+export type EngineOptions = Required<
+  Omit<SimulatorOptions, "port" | "host" | "model" | "script" | "apiKey" | "onGenerated">
+> & {
   models: readonly [string, ...string[]];
   apiKey: string | undefined;
+  onGenerated: SimulatorOptions["onGenerated"] | undefined;
 };
 
 export function resolveOptions(options: SimulatorOptions): EngineOptions {
@@ -74,6 +80,7 @@ export function resolveOptions(options: SimulatorOptions): EngineOptions {
     apiKey: options.apiKey,
     seed: options.seed ?? 0,
     keepRequests: options.keepRequests ?? 200,
+    onGenerated: options.onGenerated,
   };
 }
 
