@@ -90,16 +90,17 @@ export async function startEvener(options: EvenerOptions): Promise<RunningEvener
 
 type GatewayFile = { url: string; pid: number; admin_key: string; client_key: string };
 
-async function awaitGatewayFile(child: ChildProcess, dataDir: string, patienceMs: number): Promise<GatewayFile> {
+/** What the gateway of this process says of itself once it serves. */
+export async function awaitGatewayFile(child: ChildProcess, dataDir: string, patienceMs: number): Promise<GatewayFile> {
   const deadline = Date.now() + patienceMs;
   while (Date.now() < deadline) {
-    if (hasEnded(child)) throw new Error(`evener up ended with ${child.exitCode ?? child.signalCode}`);
+    if (hasEnded(child)) throw new Error(`the gateway ended with ${child.exitCode ?? child.signalCode}`);
     const file = readGatewayFile(dataDir);
     // One that another left when it was killed is not this one's.
     if (file !== undefined && file.pid === child.pid) return file;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
-  throw new Error(`evener up left no gateway.json within ${patienceMs} ms`);
+  throw new Error(`the gateway left no gateway.json within ${patienceMs} ms`);
 }
 
 function readGatewayFile(dataDir: string): GatewayFile | undefined {

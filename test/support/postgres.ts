@@ -5,7 +5,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chownSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { chownSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -15,6 +15,14 @@ export type TestPostgres = {
   /** Makes an empty database; returns its URL. */
   createDatabase(): Promise<string>;
   stop(): Promise<void>;
+};
+
+/** One that can be killed; it is the tests' own. */
+export type MortalPostgres = TestPostgres & {
+  /** All of its processes at once, by kill -9 or as `pg_ctl stop -m immediate` does. Resolves when none is left. */
+  kill(how: "SIGKILL" | "immediate"): Promise<void>;
+  /** Starts it again, on the same port and data; resolves when it has recovered and answers. */
+  restart(): Promise<void>;
 };
 
 const GIVEN = process.env["EVENER_TEST_POSTGRES_URL"];
@@ -39,7 +47,15 @@ export function postgresAvailable(): boolean {
 }
 
 export async function startPostgres(): Promise<TestPostgres> {
-  if (GIVEN !== undefined) return clientOf(GIVEN, async () => {});
+  return GIVEN === undefined ? startMortalPostgres() : clientOf(GIVEN, async () => {});
+}
+
+/** Whether there is a server that tests may kill. In CI there must be. */
+export function mortalPostgresAvailable(): boolean {
+  return findPrograms() !== undefined || (GIVEN === undefined && postgresAvailable());
+}
+
+export async function startMortalPostgres(): Promise<MortalPostgres> {
   const programs = findPrograms();
   if (programs === undefined) throw new Error("Debian's package postgresql is not installed");
   const directory = mkdtempSync(join(tmpdir(), "evener-postgres-"));
@@ -56,15 +72,56 @@ export async function startPostgres(): Promise<TestPostgres> {
     const settings = { listen_addresses: "127.0.0.1", max_connections: "200", log_min_messages: "fatal" };
     const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     const postgres = [join(programs, "postgres"), "-D", data, "-k", directory, "-p", String(port), ...flags];
-    const server = spawn("setpriv", [...asUser, "--pdeathsig=KILL", ...postgres], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
     let complaint = "";
-    server.stderr.setEncoding("utf8").on("data", (text: string) => (complaint += text));
+    const run = (): ChildProcess => {
+      const started = spawn("setpriv", [...asUser, "--pdeathsig=KILL", ...postgres], {
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      complaint = "";
+      started.stderr.setEncoding("utf8").on("data", (text: string) => (complaint += text));
+      return started;
+    };
+    let server = run();
     const url = `postgres://evener@127.0.0.1:${port}/postgres`;
-    if (await answers(server, url)) return clientOf(url, () => end(server, directory));
+    if (await answers(server, url)) {
+      return Object.assign(
+        clientOf(url, () => end(server, directory)),
+        {
+          async kill(how: "SIGKILL" | "immediate") {
+            const pids = processesOf(server);
+            if (how === "SIGKILL") for (const pid of pids) process.kill(pid, "SIGKILL");
+            await end(server, directory, true);
+            // Whoever is left of it keeps the next one from its shared memory.
+            while (pids.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 5));
+          },
+          async restart() {
+            server = run();
+            if (!(await answers(server, url))) throw new Error(`Postgres did not start again: ${complaint}`);
+          },
+        },
+      );
+    }
     await end(server, directory, attempt < 3);
     if (attempt === 3) throw new Error(`Postgres did not start: ${complaint}`);
+  }
+}
+
+/** The server's process, which `setpriv` has become, and its children: the first is stopped first. */
+function processesOf(server: ChildProcess): number[] {
+  const { pid } = server;
+  if (pid === undefined) return [];
+  const children = globSync(`/proc/${pid}/task/*/children`).flatMap((file) =>
+    readFileSync(file, "utf8").trim().split(" ").filter(Boolean).map(Number),
+  );
+  return [pid, ...children];
+}
+
+/** Not so of one that has ended and was not waited for yet. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
   }
 }
 
