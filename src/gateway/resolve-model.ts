@@ -12,7 +12,7 @@ import type { Gateway } from "./gateway.ts";
 export function resolveModel(
   gateway: Pick<Gateway, "models" | "engines">,
   name: string,
-  allowed: AllowedModels = null,
+  allowed: AllowedModels,
 ): ServedModel<EngineInfo> {
   const model = gateway.models.resolve(name);
   if (model !== undefined) {
