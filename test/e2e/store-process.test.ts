@@ -6,13 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type Store, openStore } from "../../src/db/open-store.ts";
+import { placeEmptyDatabase } from "../support/empty-database.ts";
 
 const CHILD = new URL("../support/store-child.ts", import.meta.url).pathname;
 const children: ChildProcess[] = [];
 let dataDir: string;
 
-beforeEach(() => {
+beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), "evener-store-"));
+  await placeEmptyDatabase(dataDir, "src");
 });
 afterEach(async () => {
   await Promise.all(children.splice(0).map(kill));
@@ -51,6 +53,13 @@ async function withStore<T>(work: (store: Store) => Promise<T>): Promise<T> {
     await store.close();
   }
 }
+
+it("makes its database and tables where there is nothing", async () => {
+  rmSync(dataDir, { recursive: true });
+  await withStore(async (store) => {
+    expect(await store.db.selectFrom("tenant").select("id").execute()).toEqual([]);
+  });
+});
 
 it("refuses a directory that another process has open, and names that process", async () => {
   const { child } = await start("hold", 1);

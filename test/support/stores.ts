@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Store, type StoreOptions, openStore } from "../../src/db/open-store.ts";
+import { placeEmptyDatabase } from "./empty-database.ts";
 import { postgresAvailable, startPostgres } from "./postgres.ts";
 
 export type TestStore = {
@@ -18,6 +19,7 @@ export type StoreKind = { kind: "pglite" | "postgres"; skip: boolean; open: () =
 async function openPglite(): Promise<TestStore> {
   const dataDir = mkdtempSync(join(tmpdir(), "evener-store-"));
   const options = { dataDir };
+  await placeEmptyDatabase(dataDir, "src");
   const store = await openStore(options);
   return {
     store,
