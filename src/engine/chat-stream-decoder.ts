@@ -6,7 +6,6 @@ import { asByteText, type ByteText } from "../conversation/byte-text.ts";
 import { GatewayError } from "../conversation/errors.ts";
 import type { FinishEvent, FinishReason, StreamEvent } from "../conversation/stream-event.ts";
 import type { UsageFold } from "../conversation/usage.ts";
-import { ChunkTemplate, type FittingChunk } from "./chunk-template.ts";
 import { type EngineErrorContext, engineStreamError } from "./engine-error.ts";
 import { parseExact } from "./exact-json.ts";
 import { finishReason } from "./finish-reason.ts";
@@ -43,7 +42,6 @@ export class ChatStreamDecoder {
   readonly #usage: UsageFold;
   readonly #context: EngineErrorContext;
   readonly #calls = new ToolCallAssembler();
-  readonly #template = new ChunkTemplate();
   readonly #reader: SseReader;
   readonly #stops: StopMatcher | undefined;
   #stopped = false;
@@ -143,11 +141,6 @@ export class ChatStreamDecoder {
       return;
     }
     if (data === "") return;
-    const fitting = name === "" ? this.#template.read(data) : undefined;
-    if (fitting !== undefined) {
-      this.#fitting(fitting);
-      return;
-    }
     const escaped = data.includes("\\u");
     const source = escaped ? Buffer.from(data, "latin1").toString("utf8") : data;
     let chunk: Chunk;
@@ -160,19 +153,7 @@ export class ChatStreamDecoder {
     if (typeof chunk !== "object" || chunk === null || Array.isArray(chunk)) this.#garbage();
     else if (name === "error" || (chunk.error !== undefined && chunk.error !== null) || chunk.object === "error")
       this.#engineError(chunk);
-    else {
-      this.#chunk(chunk, source, escaped ? TEXT : BYTES);
-      if (!escaped && name === "" && chunk.timings === undefined) this.#template.learn(data, chunk);
-    }
-  }
-
-  /** What `#chunk` and `#delta` make of a chunk with one text and its usage. */
-  #fitting({ field, text, report }: FittingChunk): void {
-    this.#report(report);
-    if (text === "") return;
-    if (field === "content") this.#content(asByteText(text));
-    else this.#reasoning(asByteText(text));
-    if (!this.#stopped) this.#chunks++;
+    else this.#chunk(chunk, source, escaped ? TEXT : BYTES);
   }
 
   #chunk(chunk: Chunk, source: string, mode: TextMode): void {
