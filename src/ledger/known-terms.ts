@@ -18,7 +18,7 @@ export type KnownTerms = {
   /** Somebody has changed prices, terms or budgets: what was asked before is not fresh. */
   changed(): void;
   /** The terms for a request that nothing can refuse, known a moment ago; undefined: ask the database. */
-  free(item: ReserveItem): AdmittedTerms | undefined;
+  free(tenantId: string, keyId: string, model: string): AdmittedTerms | undefined;
   /** The terms for a request while the database is away; undefined: not known well enough, or no room. */
   admit(item: ReserveItem): AdmittedTerms | undefined;
   /** Takes more for a request that was let in. False: there is no room. */
@@ -79,14 +79,14 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
     changed() {
       changedAt = performance.now();
     },
-    free(item) {
-      const known = prices.get(item.model);
+    free(tenantId, keyId, model) {
+      const known = prices.get(model);
       const since = Math.max(changedAt, performance.now() - FRESH_MS);
       if (known === undefined || known.at < since) return undefined;
       const { price } = known;
       if (price === null) return unpriced();
       if (!unlimitedIsFree) return undefined;
-      const key = keys.get(`${item.tenant_id} ${item.key_id}`);
+      const key = keys.get(`${tenantId} ${keyId}`);
       if (key === undefined || key.at < since || key.unspent !== null || key.accountId === null) return undefined;
       return { accountId: key.accountId, price, amount: 0n, unspent: null, reservedAt: now() };
     },

@@ -20,15 +20,19 @@ import { startUpkeep } from "./upkeep.ts";
 import { createUsualOutput } from "./usual-output.ts";
 
 const MOST_A_STATEMENT = 256;
-/** A second of tokens is the most that a death may cost: half of it is for the checkpoint to become durable, also on a busy machine. */
-const CHECKPOINT_MS = 500;
+/** A second of tokens is the most that a death may cost; the rest is for a machine that is busy, and for what is on its way then. */
+const CHECKPOINT_MS = 250;
+
+/** Behind a network, who is silent is away. The embedded database is there or says so: silent, it has much to do. */
+const PATIENCE_MS = { postgres: 2_000, pglite: 10_000 } as const;
 
 export function createLedger(
   store: Store,
   journal: Journal,
   options: LedgerOptions & { owner: string },
 ): Omit<Ledger, "recovered"> & { /** Resolves when the database knows all running counts. */ flush(): Promise<void> } {
-  const { owner, leaseMs = 15_000, patienceMs = 2_000, capacity = 50_000, onProblem = () => {} } = options;
+  const { owner, leaseMs = 15_000, capacity = 50_000, onProblem = () => {} } = options;
+  const { patienceMs = PATIENCE_MS[store.kind] } = options;
   /** PGlite never syncs: there the journal is what makes a step durable. Postgres needs it only while it is away. */
   const journalAll = store.kind === "pglite";
   const usual = createUsualOutput();
@@ -98,9 +102,12 @@ export function createLedger(
   return {
     async reserve(request) {
       if (settles.pending >= capacity) throw storeAway();
-      const output = usual.toHold(request.tenantId, request.model, request.maxOutput);
-      const item = toItem(request, output);
-      const free = known.free(item);
+      const free = known.free(request.tenantId, request.keyId, request.model);
+      // What is free is not estimated, either.
+      const item =
+        free === undefined
+          ? toItem(request, request.inputTokens, usual.toHold(request.tenantId, request.model, request.maxOutput))
+          : toItem(request, 0, 0);
       const result = free === undefined ? await askStore(item) : undefined;
       if (result?.refused) throw refusal(result);
       const terms = free ?? result ?? known.admit(item);
@@ -134,8 +141,9 @@ export function createLedger(
           reserved_at: reservedAt.toISOString(),
           facts: item.facts,
         };
-        // What cannot cost anything need not wait for the disk.
-        const waits = terms.price !== null;
+        // What cannot cost anything need not wait for the disk, nor what the database has: only a power cut takes that from the embedded one,
+        // and a moment's requests with it.
+        const waits = terms.price !== null && heldBy !== "store";
         const entry = journal.append(JSON.stringify(record), { soon: waits });
         // What the database knows of it is enough, once that is synced.
         if (heldBy === "store") entry.done();
@@ -158,28 +166,33 @@ export function createLedger(
         return end(item, onApplied);
       };
       const reserved = { accountId, priceId, reservedAt };
+      const unheld = heldBy === "none" && priceId === null;
       return {
         cap: result?.cap,
         progress: () => live.progress(),
         settle(row) {
           if (ended !== undefined) return ended;
-          usual.learn(row.tenantId, row.model, row.usage.output);
+          if (priceId !== null) usual.learn(row.tenantId, row.model, row.usage.output);
           const cutBy = live.exhausted ? live.refusedBy : null;
           const capped = heldBy === "store" && live.exceededBy(row.usage);
-          return (ended = endOnce(settleItem(row, reserved, { billed: true, cutBy, capped })));
+          return (ended = endOnce(settleItem(row, reserved, { billed: true, cutBy, capped, unheld })));
         },
         void(row) {
           return (ended ??= endOnce(
             row === undefined
               ? releaseItem(item.request_id, accountId)
-              : settleItem(row, reserved, { billed: false, cutBy: null }),
+              : settleItem(row, reserved, { billed: false, cutBy: null, unheld }),
           ));
         },
       } satisfies Reservation;
     },
     record: (row) =>
       end(
-        settleItem(row, { accountId: null, priceId: null, reservedAt: row.startedAt }, { billed: false, cutBy: null }),
+        settleItem(
+          row,
+          { accountId: null, priceId: null, reservedAt: row.startedAt },
+          { billed: false, cutBy: null, unheld: true },
+        ),
       ),
     changed: () => known.changed(),
     get status() {
@@ -202,13 +215,13 @@ export function createLedger(
   };
 }
 
-function toItem(request: ReserveRequest, output: number): ReserveItem {
+function toItem(request: ReserveRequest, input: number, output: number): ReserveItem {
   return {
     request_id: request.requestId,
     tenant_id: request.tenantId,
     key_id: request.keyId,
     model: storableText(request.model),
-    input: whole(request.inputTokens),
+    input: whole(input),
     output: whole(output),
     facts: {
       requested_model: storableText(request.requestedModel),

@@ -20,6 +20,8 @@ export type SettleItem = {
   readonly kept: boolean;
   /** False: costs nothing, whatever was counted. */
   readonly billed: boolean;
+  /** No hold was made for it and nothing can be charged: its row is all there is to write. */
+  readonly unheld: boolean;
   /** Costs perhaps more than is held for it, and has limits: it is charged no more than they have room for. */
   readonly capped: boolean;
   readonly account_id: number | null;
@@ -27,16 +29,20 @@ export type SettleItem = {
   readonly [column: string]: string | number | boolean | null;
 };
 
+export type SettleHow = Pick<SettleItem, "billed"> &
+  Partial<Pick<SettleItem, "capped" | "unheld">> & { cutBy: string | null };
+
 export function settleItem(
   row: UsageRow,
   terms: ReservedTerms,
-  { billed, cutBy, capped = false }: { billed: boolean; cutBy: string | null; capped?: boolean },
+  { billed, cutBy, capped = false, unheld = false }: SettleHow,
 ): SettleItem {
   const output = whole(row.usage.output);
   return {
     request_id: row.requestId,
     kept: true,
     billed,
+    unheld,
     capped,
     tenant_id: row.tenantId,
     key_id: row.keyId,
@@ -70,7 +76,15 @@ export function settleItem(
 
 /** Frees a hold whose request never began. */
 export function releaseItem(requestId: string, accountId: number | null): SettleItem {
-  return { request_id: requestId, kept: false, billed: false, capped: false, account_id: accountId, outcome: "error" };
+  return {
+    request_id: requestId,
+    kept: false,
+    billed: false,
+    unheld: false,
+    capped: false,
+    account_id: accountId,
+    outcome: "error",
+  };
 }
 
 const LARGEST_INTEGER = 2_147_483_647;

@@ -1,5 +1,5 @@
 /**
- * The four statements that move money, as TypeScript sees them. What they do, and under which locks, stands in 0002_money.sql; each takes
+ * The statements that move money, as TypeScript sees them. What they do, and under which locks, stands in 0002_money.sql; each takes
  * an array, is one transaction, and may be sent again without harm.
  */
 import type { SpendCap } from "../conversation/spend-cap.ts";
@@ -68,6 +68,7 @@ export type CheckpointResult = {
 const RESERVE: Statement = { name: "ledger-reserve", text: "SELECT * FROM ledger_reserve($1, $2, $3)" };
 const CHECKPOINT: Statement = { name: "ledger-checkpoint", text: "SELECT * FROM ledger_checkpoint($1, $2, $3)" };
 const SETTLE: Statement = { name: "ledger-settle", text: "SELECT * FROM ledger_settle($1, $2, $3, $4)" };
+const RECORD: Statement = { name: "ledger-record", text: "SELECT * FROM ledger_record($1)" };
 const SWEEP: Statement = { name: "ledger-sweep", text: "SELECT * FROM ledger_sweep($1, $2)" };
 
 type ReserveRow = {
@@ -152,6 +153,14 @@ export async function settleItems(
   store: Store,
   items: readonly SettleItem[],
 ): Promise<Map<string, "settled" | "adjusted">> {
+  if (!items.every((item) => item.unheld)) return settleHeld(store, items);
+  const rows = await retried(() => store.run<{ settled: string }>(RECORD, [JSON.stringify(items)]));
+  const settled = new Map(rows.map((row) => [row.settled, "settled" as const]));
+  const known = items.filter((item) => !settled.has(item.request_id));
+  return known.length === 0 ? settled : new Map([...(await settleHeld(store, known)), ...settled]);
+}
+
+async function settleHeld(store: Store, items: readonly SettleItem[]): Promise<Map<string, "settled" | "adjusted">> {
   const accounts = new Set<number>();
   let capped = false;
   for (const item of items) {

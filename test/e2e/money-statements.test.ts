@@ -330,6 +330,65 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ open
     });
   });
 
+  describe("a request that held nothing and costs nothing", () => {
+    const freeOf = (payer: Payer, given: Partial<UsageRow> = {}): SettleItem =>
+      settleItem(
+        rowOf(payer, { model: "unpriced", ...given }),
+        { accountId: null, priceId: null, reservedAt: new Date("2026-11-22T10:59:59.999Z") },
+        { billed: true, cutBy: null, unheld: true },
+      );
+
+    it("leaves its row and its roll-up, once, however often it is told", async () => {
+      const payer = await addPayer(store, { terms: "prepaid", floor: 0n });
+      const items = [freeOf(payer), freeOf(payer, { outcome: "client_gone" }), freeOf(payer)];
+      const ids = items.map((item) => item.request_id);
+      expect([...(await settleItems(store, [...items, items[0]!])).keys()].sort()).toEqual(ids.sort());
+      expect(await settleItems(store, items)).toEqual(new Map());
+      expect(await eventOf(store, ids[0]!)).toMatchObject({
+        output: 40,
+        cost: 0n,
+        held: null,
+        price_id: null,
+        account_id: null,
+        unbilled_output: 0,
+        reserved_at: new Date("2026-11-22T10:59:59.999Z"),
+      });
+      const hours = await store.db
+        .selectFrom("usage_hour")
+        .select(["hour", "requests", "not_ok", "output", "cost"])
+        .where("tenant_id", "=", payer.tenantId)
+        .execute();
+      expect(hours).toEqual([
+        { hour: new Date("2026-11-22T10:00:00Z"), requests: 3n, not_ok: 1n, output: 120n, cost: 0n },
+      ]);
+    });
+
+    it("is told the truth of when it had been recovered, and not when it had ended", async () => {
+      const payer = await addPayer(store);
+      const [recovered, ended] = [freeOf(payer, { outcome: "recovered", usage: usage({ output: 3 }) }), freeOf(payer)];
+      await settleItems(store, [recovered, ended]);
+      const truth = { ...recovered, outcome: "ok" as const, output: 9, reasoning: 0 };
+      const third = freeOf(payer);
+      expect(await settleItems(store, [truth, { ...ended, output: 1, reasoning: 0 }, third])).toEqual(
+        new Map([
+          [recovered.request_id, "adjusted"],
+          [third.request_id, "settled"],
+        ]),
+      );
+      expect(await eventOf(store, recovered.request_id)).toMatchObject({ outcome: "ok", output: 9, cost: 0n });
+      expect(await eventOf(store, ended.request_id)).toMatchObject({ output: 40 });
+    });
+
+    it("is written beside one that costs something", async () => {
+      const payer = await addPayer(store);
+      const item = itemOf(payer);
+      const free = freeOf(payer);
+      await settleItems(store, [free, endOf(item, await one(item))]);
+      expect(await eventOf(store, free.request_id)).toMatchObject({ cost: 0n, output: 40 });
+      expect((await eventOf(store, item.request_id))!.cost).toBeGreaterThan(0n);
+    });
+  });
+
   describe("a request that costs more than was held", () => {
     const TOKEN = PRICES.output / 1000n;
     const capped = (end: SettleItem): SettleItem => ({ ...end, capped: true });

@@ -30,6 +30,7 @@ export function recoveredItem(open: OpenRecord, last: Count | undefined, at: str
     request_id: open.request_id,
     kept: true,
     billed: true,
+    unheld: false,
     // What was held may be less than what was counted last.
     capped: true,
     tenant_id: open.tenant_id,
