@@ -29,6 +29,8 @@ if (!isVictim(victim) || (store !== "pglite" && store !== "postgres") || !(round
   process.exit(2);
 }
 
+// The children that were started end with this process, if it ends by itself.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 if (!values["no-build"]) execFileSync("npm", ["run", "--silent", "build"], { stdio: "inherit" });
 console.log(`killing the ${victim} on ${store}, ${rounds} rounds, EVENER_KILL_SEED=${seed}`);
 const begun = performance.now();

@@ -1,5 +1,5 @@
 /**
- * Knows the requests in flight, and notes twice a second how far they are: in the database, one statement for all; in the journal where
+ * Knows the requests in flight, and notes four times a second how far they are: in the database, one statement for all; in the journal where
  * that is what is durable, and while the database is away or slow.
  */
 import { batcher } from "../db/batcher.ts";

@@ -1,9 +1,11 @@
 /** Starts and kills a simulated engine, and reads its diary: the truth that the gateway's bills are compared with. */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { waitUntil } from "../wait-until.ts";
+import { hasEnded, listenTo, startNode } from "./children.ts";
 
 /** One answer as the engine gave it; a request that was tried again has several, of which the last one counts. */
 export type Generation = {
@@ -34,14 +36,12 @@ export async function startEngine(directory: string): Promise<EngineProcess> {
   let rest = "";
 
   const start = async (port: string): Promise<string> => {
-    const started = spawn(process.execPath, [CHILD, port, diary], { stdio: ["ignore", "pipe", "inherit"] });
+    const started = startNode([CHILD, port, diary]);
     child = started;
     let said = "";
-    started.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
-    while (!said.includes("\n")) {
-      if (started.exitCode !== null) throw new Error(`the simulated engine ended with ${started.exitCode}`);
-      await Promise.race([once(started.stdout, "data"), once(started, "exit")]);
-    }
+    listenTo(started, (text) => (said += text));
+    await waitUntil("the simulated engine to start", () => said.includes("\n") || hasEnded(started));
+    if (hasEnded(started)) throw new Error(`the simulated engine did not start: ${said}`);
     return said.trim();
   };
   const url = await start("0");
@@ -49,7 +49,7 @@ export async function startEngine(directory: string): Promise<EngineProcess> {
   return {
     url,
     async kill() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
+      if (hasEnded(child)) return;
       child.kill("SIGKILL");
       await once(child, "exit");
     },

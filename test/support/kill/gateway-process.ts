@@ -1,11 +1,12 @@
 /** Starts, kills and restarts the built gateway, `evener serve`, on one data directory; and asks its admin API. */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { EVENER, awaitGatewayFile, cleanEnvironment } from "../evener.ts";
 import { send } from "../http.ts";
+import { hasEnded, listenTo, startNode } from "./children.ts";
 
 export type GatewayProcess = {
   /** Where it listens now; another place after each start. */
@@ -56,20 +57,14 @@ export function gatewayProcess(options: GatewayProcessOptions): GatewayProcess {
 
   const run = (): ChildProcess => {
     output = "";
-    const started = spawn(process.execPath, [EVENER, "serve", "--config", configuration, "--port", "0"], {
-      cwd: directory,
-      env,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    for (const stream of [started.stdout, started.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+    const started = startNode([EVENER, "serve", "--config", configuration, "--port", "0"], { cwd: directory, env });
+    listenTo(started, (text) => (output += text));
     return (child = started);
   };
-  const ended = (process: ChildProcess): boolean => process.exitCode !== null || process.signalCode !== null;
   const kill = async (): Promise<number> => {
     const process = child;
     if (process === undefined) throw new Error("there is no gateway to kill");
-    if (ended(process)) throw new Error(`the gateway had ended before it was killed; it said:\n${output}`);
+    if (hasEnded(process)) throw new Error(`the gateway had ended before it was killed; it said:\n${output}`);
     const closed = once(process, "close");
     const at = Date.now();
     process.kill("SIGKILL");
@@ -97,7 +92,7 @@ export function gatewayProcess(options: GatewayProcessOptions): GatewayProcess {
     },
     async stop() {
       const process = child;
-      if (process === undefined || ended(process)) return;
+      if (process === undefined || hasEnded(process)) return;
       const closed = once(process, "close");
       process.kill("SIGTERM");
       await closed;
