@@ -1,5 +1,4 @@
 /** Claude Code on a terminal, as a person uses it: `evener claude` gives it the terminal, and it calls nobody but the gateway. */
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +8,7 @@ import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
 import { CLAUDE_VERSIONS, installClaude } from "../support/claude.ts";
 import { cleanEnvironment, EVENER, type RunningEvener, startEvener } from "../support/evener.ts";
 import { startRecordingProxy } from "../support/recording-proxy.ts";
+import { onTerminal, say } from "../support/terminal.ts";
 import { canTrace, outsideAddresses, tracedCalls, tracer } from "../support/traced-connections.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -27,25 +27,6 @@ afterAll(async () => {
   await simulator?.close();
   rmSync(home, { recursive: true, force: true });
 });
-
-type Terminal = { child: ChildProcess; shown: () => string; type: (keys: string) => void };
-
-/** Runs a command line on a terminal of its own: `script` of util-linux makes one. */
-function onTerminal(line: readonly string[], cwd: string, env: Record<string, string>): Terminal {
-  const quoted = line.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-  const child = spawn("script", ["-qefc", quoted, "/dev/null"], {
-    cwd,
-    env: { ...env, TERM: "xterm-256color" },
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-  return {
-    child,
-    shown: () => output.replaceAll(/\x1b\[[\d;?]*[A-Za-z]/g, " "),
-    type: (keys) => void child.stdin.write(keys),
-  };
-}
 
 // `script` takes other arguments elsewhere.
 describe.runIf(process.platform === "linux").each(CLAUDE_VERSIONS)("Claude Code %s", (version) => {
@@ -75,16 +56,11 @@ describe.runIf(process.platform === "linux").each(CLAUDE_VERSIONS)("Claude Code 
     try {
       await waitUntil("the prompt", () => terminal.shown().includes("❯"), 20_000);
       const ended = once(terminal.child, "exit");
-      // The input box takes keys a moment after it is drawn.
-      const typing = setInterval(
-        () => terminal.type(terminal.shown().includes("hello-there") ? "\r" : "hello-there"),
-        400,
-      );
-      await waitUntil("the answer", () => terminal.shown().includes("Greetings-from-the-engine."), 20_000);
-      clearInterval(typing);
+      const answer = "Greetings-from-the-engine.";
+      await say(terminal, "hello-there", "the answer", () => terminal.shown().includes(answer));
       // Twice: the first asks whether it is meant. One that arrived as two would show no question.
       terminal.type("\x03");
-      await waitUntil("the question", () => /Ctrl-C again to exit/.test(terminal.shown().replaceAll(/\s+/g, " ")));
+      await waitUntil("the question", () => /Ctrl-C again to exit/.test(terminal.shown()));
       terminal.type("\x03");
       expect(await ended).toEqual([0, null]);
       expect(proxy.asked).toEqual([]);

@@ -6,6 +6,7 @@ import { Pool } from "pg";
 import type { UsageEventTable } from "../../src/db/schema.ts";
 import type { SimulatorOptions } from "../../src/simulator/options.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
+import { type CutProxy, cutProxy } from "./cut-proxy.ts";
 import { type RunningEvener, startEvener } from "./evener.ts";
 import { type TestPostgres, startPostgres } from "./postgres.ts";
 import { waitUntil } from "./wait-until.ts";
@@ -25,11 +26,17 @@ export type EventRow = Pick<
   | "finish_reason"
   | "error_code"
   | "repeat_of"
->;
+  | "cut_by"
+> & {
+  /** nano-USD. */
+  cost: string;
+};
 
 export type ClientStand = {
   readonly simulator: Simulator;
   readonly evener: RunningEvener;
+  /** The way to the gateway's database, which can be cut. */
+  readonly database: CutProxy;
   /** A fresh directory, gone with the stand. */
   folder(): string;
   /** A key that can be revoked in the middle of a session. */
@@ -68,15 +75,21 @@ export async function startClientStand(options: StandOptions = {}): Promise<Clie
     const postgres: TestPostgres = await startPostgres();
     closers.push(() => postgres.stop());
     const url = await postgres.createDatabase();
+    const database = await cutProxy(url);
+    closers.push(() => database.close());
     const config = join(root, "evener.yaml");
     writeFileSync(config, JSON.stringify({ timeouts: options.timeouts ?? {} }));
-    const evener = await startEvener({ engines: [simulator.url], env: { DATABASE_URL: url, EVENER_CONFIG: config } });
+    const evener = await startEvener({
+      engines: [simulator.url],
+      env: { DATABASE_URL: database.url, EVENER_CONFIG: config },
+    });
     closers.push(() => evener.stop());
     const pool = new Pool({ connectionString: url, max: 1 });
     closers.push(() => pool.end());
     return {
       simulator,
       evener,
+      database,
       folder: () => mkdtempSync(join(root, "work-")),
       ownKey: () => ownKey(evener),
       async goDown() {
@@ -144,7 +157,7 @@ async function startMark(simulator: Simulator, pool: Pool): Promise<Mark> {
 async function eventRows(pool: Pool): Promise<EventRow[]> {
   const { rows } = await pool.query<EventRow>(
     `SELECT request_id, wire, model, streamed, session, input_uncached::int, cache_read::int, output::int,
-            outcome, finish_reason, error_code, repeat_of
+            outcome, finish_reason, error_code, repeat_of, cut_by, cost
        FROM usage_event ORDER BY started_at, request_id`,
   );
   return rows;
