@@ -2,6 +2,7 @@
 import type { Principal } from "../admission/key-ring.ts";
 import type { GatewayError } from "../conversation/errors.ts";
 import type { UsageRow } from "../ledger/usage-row.ts";
+import type { RequestLog } from "../telemetry/log-record.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 
@@ -24,8 +25,7 @@ export type Observer = {
 export function createObserver(log: Logger, metrics: Metrics): Observer {
   return {
     settled(row, principal, error) {
-      const { usage, ...rest } = row;
-      const entry = { ...rest, ...usage, tenant: principal.tenant, key: principal.key };
+      const entry = logEntry(row, principal);
       metrics.settled(entry);
       log.request(entry);
       if (error?.code === "internal")
@@ -47,6 +47,36 @@ export function createObserver(log: Logger, metrics: Metrics): Observer {
     },
     prefixBroken: (model, cause) => metrics.prefixBroken(model, cause),
     ignored: (wire, entries) => metrics.ignored(wire, entries),
+  };
+}
+
+/** Written out: made by spreading, an object of so many fields is a hash table, and a sixth of all that a request allocates. */
+function logEntry(row: UsageRow, principal: Principal): RequestLog {
+  const { usage } = row;
+  return {
+    requestId: row.requestId,
+    wire: row.wire,
+    tenant: principal.tenant,
+    key: principal.key,
+    model: row.model,
+    requestedModel: row.requestedModel,
+    engine: row.engine,
+    session: row.session,
+    agent: row.agent,
+    streamed: row.streamed,
+    outcome: row.outcome,
+    finishReason: row.finishReason,
+    errorCode: row.errorCode,
+    inputUncached: usage.inputUncached,
+    cacheRead: usage.cacheRead,
+    cacheWrite: usage.cacheWrite,
+    output: usage.output,
+    reasoning: usage.reasoning,
+    countedBy: row.countedBy,
+    firstTokenMs: row.firstTokenMs,
+    durationMs: row.durationMs,
+    repeatOf: row.repeatOf,
+    prefixBreak: row.prefixBreak,
   };
 }
 

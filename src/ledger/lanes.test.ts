@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { inLanes } from "./lanes.ts";
 
 /** Runs that end when they are told to. */
@@ -11,6 +11,8 @@ function heldRuns() {
     });
   return { runs, run };
 }
+
+afterEach(() => vi.useRealTimers());
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
@@ -35,6 +37,33 @@ describe("lanes", () => {
     expect(await Promise.all(results)).toEqual(upTo(67).map((item) => item * 10));
     await lanes.idle();
     expect(lanes.size).toBe(0);
+  });
+
+  it("pause between small batches while items come faster than batches go, and for one that comes alone never", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { runs, run } = heldRuns();
+    const lanes = inLanes(run, { most: 100, lanes: 2, lingerMs: 5 });
+    const sizes = () => runs.map(({ items }) => items.length);
+    const results = upTo(3).map((item) => lanes.add(item));
+    runs[0]?.end();
+    await settle();
+    results.push(lanes.add(3));
+    expect(sizes()).toEqual([1]);
+    vi.advanceTimersByTime(5);
+    expect(sizes()).toEqual([1, 3]);
+    // Enough of them do not wait for the end of the pause.
+    results.push(lanes.add(4));
+    runs[1]?.end();
+    await settle();
+    results.push(...upTo(15).map((item) => lanes.add(5 + item)));
+    expect(sizes()).toEqual([1, 3, 16]);
+    runs[2]?.end();
+    await settle();
+    results.push(lanes.add(20));
+    expect(sizes()).toEqual([1, 3, 16, 1]);
+    runs[3]?.end();
+    expect(await Promise.all(results)).toEqual(upTo(21).map((item) => item * 10));
+    await lanes.idle();
   });
 
   it("reject the items of a failed batch alone", async () => {

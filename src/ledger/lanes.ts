@@ -9,6 +9,13 @@ export type LaneOptions = {
   most: number;
   /** Most batches on their way at a time. */
   lanes: number;
+  /** Items that are worth a statement of their own beside others, or before the end of a pause. */
+  enough?: number;
+  /**
+   * Pause after a batch, in milliseconds, while items come faster than batches go but too few to be worth a statement: fewer and larger
+   * batches. An item that comes alone never waits.
+   */
+  lingerMs?: number;
 };
 
 type Entry<T, R> = { item: T; resolve: (result: R) => void; reject: (error: unknown) => void };
@@ -17,11 +24,15 @@ type Entry<T, R> = { item: T; resolve: (result: R) => void; reject: (error: unkn
 const ENOUGH = 16;
 
 /** `run` gets 1 to `most` items and returns a result for each, in their order. */
-export function inLanes<T, R>(run: (items: T[]) => Promise<readonly R[]>, { most, lanes }: LaneOptions): Batcher<T, R> {
+export function inLanes<T, R>(
+  run: (items: T[]) => Promise<readonly R[]>,
+  { most, lanes, enough = ENOUGH, lingerMs = 0 }: LaneOptions,
+): Batcher<T, R> {
   let waiting: Entry<T, R>[] = [];
   let running = 0;
   let inFlight = 0;
   let idlers: (() => void)[] = [];
+  let pause: NodeJS.Timeout | undefined;
 
   const send = async (batch: readonly Entry<T, R>[]): Promise<void> => {
     running++;
@@ -38,7 +49,9 @@ export function inLanes<T, R>(run: (items: T[]) => Promise<readonly R[]>, { most
     running--;
     inFlight -= batch.length;
     // The next batch leaves before anybody does something with the results of this one.
-    sendWaiting();
+    if (lingerMs > 0 && running === 0 && waiting.length > 0 && waiting.length < enough)
+      pause = setTimeout(endPause, lingerMs);
+    else sendWaiting();
     end();
     if (running > 0 || waiting.length > 0) return;
     const woken = idlers;
@@ -47,7 +60,13 @@ export function inLanes<T, R>(run: (items: T[]) => Promise<readonly R[]>, { most
   };
 
   const mayLeave = (): boolean =>
-    waiting.length > 0 && (running === 0 || (running < lanes && waiting.length >= ENOUGH));
+    waiting.length > 0 && ((running === 0 && pause === undefined) || (running < lanes && waiting.length >= enough));
+
+  const endPause = (): void => {
+    clearTimeout(pause);
+    pause = undefined;
+    sendWaiting();
+  };
 
   const sendWaiting = (): void => {
     while (mayLeave()) {
@@ -61,7 +80,8 @@ export function inLanes<T, R>(run: (items: T[]) => Promise<readonly R[]>, { most
     add(item) {
       return new Promise((resolve, reject) => {
         waiting.push({ item, resolve, reject });
-        sendWaiting();
+        if (pause !== undefined && waiting.length >= enough) endPause();
+        else sendWaiting();
       });
     },
     get size() {
