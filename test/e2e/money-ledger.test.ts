@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { GatewayError } from "../../src/conversation/errors.ts";
 import { type Store, openStore } from "../../src/db/open-store.ts";
 import { costOf } from "../../src/ledger/money.ts";
@@ -282,6 +282,30 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     await sql`INSERT INTO budget_period VALUES (${budget}, utc_day(now()), ${-balance})`.execute(store.db);
     ledger.changed();
     expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, true]);
+  });
+
+  it.each([-300_000, 300_000])("goes by the database's clock when its own is off by %d ms", async (skew) => {
+    const payer = await addPayer(store);
+    const model = `changing by ${skew}`;
+    await addPrice(store, model);
+    // Valid a minute from now: a clock that is five minutes ahead would ask it today.
+    const dearer = { ...PRICES, output: PRICES.output * 2n };
+    await addPrice(store, model, dearer, new Date(Date.now() + 60_000));
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + skew });
+    const rows = ["unpriced", "unpriced", "unpriced", model, model].map((name) => rowOf(payer, { model: name }));
+    try {
+      // Of the same model the second knows the terms, and does not ask the database.
+      for (const row of rows) await (await ledger.reserve(requestOf(row))).settle(row);
+    } finally {
+      vi.useRealTimers();
+    }
+    const now = Date.now();
+    for (const row of rows) {
+      const event = (await eventOf(store, row.requestId))!;
+      expect(Math.abs(event.started_at.getTime() - now - skew)).toBeLessThan(30_000);
+      expect(Math.abs(event.reserved_at.getTime() - now)).toBeLessThan(30_000);
+      expect(event.cost).toBe(row.model === model ? costOf(PRICES, row.usage) : 0n);
+    }
   });
 
   it("lets two on one data directory each have a journal", async () => {

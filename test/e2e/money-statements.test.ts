@@ -652,10 +652,49 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ open
       const result = await one(item);
       await reservedAt(item, new Date(at));
       const budget = await budgetFromTheStart(payer, period, "2020-01-06");
-      await settleItems(store, [
-        endOf(item, { ...result, reservedAt: new Date(at) }, { usage: usage({ output: 1_000 }) }),
-      ]);
-      expect(await periodsOf(store, budget)).toEqual([{ start, spent: 15_000_000n, held: 0n }]);
+      // It grows beyond its hold after the period's end: that is held, and then charged, in the old one all the same.
+      const grown = costOf(PRICES, usage({ inputUncached: 900, cacheRead: 100, output: 3_000 }));
+      expect(await checkpointHolds(store, LEASE, [countOf(item, 1, 3_000)])).toEqual(
+        new Map([[item.request_id, { amount: grown, refused: null }]]),
+      );
+      expect(await periodsOf(store, budget)).toEqual([{ start, spent: 0n, held: grown }]);
+      const used = usage({ inputUncached: 1_000, output: 4_000 });
+      const end = endOf(item, { ...result, reservedAt: new Date(at) }, { usage: used });
+      await settleItems(store, [{ ...end, capped: true }]);
+      expect(await periodsOf(store, budget)).toEqual([{ start, spent: costOf(PRICES, used), held: 0n }]);
+    });
+
+    it("finds the day, week and month of any moment, as a calendar in UTC does", async () => {
+      const moments = fc.sample(
+        fc.oneof(
+          fc.date({ min: new Date("2000-01-01"), max: new Date("2100-01-01"), noInvalidDate: true }),
+          // Around midnight on the last day of a month.
+          fc
+            .record({ month: fc.nat(1_200), ms: fc.integer({ min: -3, max: 3 }) })
+            .map(({ month, ms }) => new Date(Date.UTC(2000, month, 1) + ms)),
+        ),
+        400,
+      );
+      const { rows } = await sql<{ day: string; week: string; month: string; ends: string[] }>`
+        SELECT utc_day(at)::text AS day, period_start('week', utc_day(at))::text AS week, period_start('month', utc_day(at))::text AS month,
+          ARRAY (SELECT to_json(period_end(p, period_start(p, utc_day(at))) AT TIME ZONE 'UTC') #>> '{}'
+            FROM unnest(ARRAY['day', 'week', 'month']) WITH ORDINALITY AS u (p, n) ORDER BY n) AS ends
+        FROM json_array_elements_text(${JSON.stringify(moments)}) WITH ORDINALITY AS m (text, n), LATERAL (SELECT text::timestamptz AS at) t
+        ORDER BY n`.execute(store.db);
+      const DAY = 86_400_000;
+      for (const [index, at] of moments.entries()) {
+        const day = Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate());
+        const week = day - ((at.getUTCDay() + 6) % 7) * DAY;
+        const month = Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), 1);
+        const iso = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+        const nextMonth = Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 1);
+        expect(rows[index]).toEqual({
+          day: iso(day),
+          week: iso(week),
+          month: iso(month),
+          ends: [day + DAY, week + 7 * DAY, nextMonth].map((ms) => `${iso(ms)}T00:00:00`),
+        });
+      }
     });
 
     it("begins weeks on Monday, and ends periods at midnight UTC whatever the session's time zone", async () => {
