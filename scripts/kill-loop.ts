@@ -1,12 +1,13 @@
 /**
  * The kill loops of test/slow/process-kill.test.ts, as long as one likes:
  * `node scripts/kill-loop.ts --victim gateway --store postgres --rounds 1000`. Builds first. `--seed` (or EVENER_KILL_SEED) plans the same
- * rounds again. Prints a line now and then, and at the end the row for docs/billing-proof.md; ends with 1 at the first round in which
- * something is wrong.
+ * rounds again. Goes on where something is wrong, and says what; every ten rounds, and at the end, it prints the row for
+ * docs/billing-proof.md. Ends with 1 if anything was wrong.
  */
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { chooseSeed, isVictim, runKillLoop } from "../test/support/kill/kill-loops.ts";
+import { type Tally, countFindings } from "../test/support/kill/tally.ts";
 
 const EVERY_ROUNDS = 10;
 
@@ -33,8 +34,18 @@ if (!isVictim(victim) || (store !== "pglite" && store !== "postgres") || !(round
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 if (!values["no-build"]) execFileSync("npm", ["run", "--silent", "build"], { stdio: "inherit" });
 console.log(`killing the ${victim} on ${store}, ${rounds} rounds, EVENER_KILL_SEED=${seed}`);
+const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
 const begun = performance.now();
-const seconds = (): number => Math.round((performance.now() - begun) / 1000);
+
+/** As in the table of docs/billing-proof.md. */
+function tableRow(done: number, tally: Tally): string {
+  const { requests, whole, broken, recovered, unbilledTokens, unbilledMs, findings } = tally;
+  const [lost, doubled] = [countFindings(tally, "lost"), countFindings(tally, "doubled")];
+  const others = findings.length - lost - doubled;
+  const day = new Date().toISOString().slice(0, 10);
+  const counts = [done, requests, whole, broken, recovered, lost, doubled, unbilledTokens, unbilledMs, others];
+  return `| ${[victim, store, ...counts.map((count) => count.toLocaleString("en")), day, `\`${commit}\``].join(" | ")} |`;
+}
 
 const tally = await runKillLoop({
   victim,
@@ -42,26 +53,10 @@ const tally = await runKillLoop({
   rounds,
   seed,
   onRound(round, sofar) {
-    if (round % EVERY_ROUNDS === 0) console.log(`${seconds()} s, ${round} rounds: ${JSON.stringify(sofar)}`);
+    const seconds = Math.round((performance.now() - begun) / 1000);
+    if (round % EVERY_ROUNDS === 0 && round < rounds) console.log(`${seconds} s: ${tableRow(round, sofar)}`);
   },
+  onFindings: (report) => console.error(report),
 });
-
-const git = (...args: string[]): string => execFileSync("git", args, { encoding: "utf8" }).trim();
-const day = new Date().toISOString().slice(0, 10);
-const { requests, whole, broken, recovered, unbilledTokens, unbilledMs } = tally;
-// A round in which anything was lost or doubled has ended this with an error.
-const cells = [
-  victim,
-  store,
-  rounds,
-  requests,
-  whole,
-  broken,
-  recovered,
-  0,
-  0,
-  unbilledTokens,
-  `${unbilledMs} ms`,
-  day,
-];
-console.log(`| ${cells.join(" | ")} | \`${git("rev-parse", "--short", "HEAD")}\` |`);
+console.log(tableRow(rounds, tally));
+process.exitCode = tally.findings.length === 0 ? 0 : 1;

@@ -10,6 +10,7 @@ import { PRICES } from "../money.ts";
 import type { Told } from "./client.ts";
 import type { Generation } from "./engine-process.ts";
 import type { GatewayProcess } from "./gateway-process.ts";
+import { type Finding, type Tally, emptyTally } from "./tally.ts";
 
 export type Round = {
   /** Milliseconds since 1970. */
@@ -20,26 +21,12 @@ export type Round = {
   generated: ReadonlyMap<string, Generation[]>;
 };
 
-export type Tally = {
-  requests: number;
-  /** Answers that came to their end at the client. */
-  whole: number;
-  /** Answers that their client left, that broke off, or that failed. */
-  broken: number;
-  /** Rows that were settled from a checkpoint. */
-  recovered: number;
-  /** The most that one broken answer had generated and was not billed. */
-  unbilledTokens: number;
-  /** The same as time, from the first of these tokens to the last. */
-  unbilledMs: number;
-};
-
 /** Of one stream. docs/billing-proof.md promises it. */
 const MOST_UNBILLED_MS = 1_000;
 /** An answer that has ended is settled at once, and no longer in danger when this has passed; tests run on busy machines. */
 const MOST_SETTLING_MS = 1_000;
 
-export type Row = {
+type Row = {
   request_id: string;
   session: string | null;
   input_uncached: number;
@@ -52,18 +39,16 @@ export type Row = {
   cost_usd: string;
 };
 
-/** Throws an Error that lists everything that is wrong. */
+/** What was asked in the round must have ended, but for what the gateway's death cut. */
 export async function auditRound(gateway: GatewayProcess, round: Round): Promise<Tally> {
-  const wrong: string[] = [];
-  wrong.push(...(await brokenRules(gateway)));
-  const rows = await rowsSince(gateway, new Date(round.startedAt));
+  const tally = emptyTally();
+  tally.findings.push(...(await brokenRules(gateway)));
   const byId = new Map<string, Row>();
-  for (const row of rows) {
-    if (byId.has(row.request_id)) wrong.push(`${row.request_id} has two rows`);
+  for (const row of await rowsSince(gateway, new Date(round.startedAt))) {
+    if (byId.has(row.request_id)) tally.findings.push({ kind: "doubled", text: `${row.request_id} has two rows` });
     byId.set(row.request_id, row);
   }
 
-  const tally: Tally = { requests: 0, whole: 0, broken: 0, recovered: 0, unbilledTokens: 0, unbilledMs: 0 };
   const unmatched = new Map(round.told.map((told) => [told.ask.mark, told]));
   for (const id of new Set([...round.generated.keys(), ...byId.keys()])) {
     tally.requests++;
@@ -71,17 +56,13 @@ export async function auditRound(gateway: GatewayProcess, round: Round): Promise
     const mark = row?.session ?? "";
     const told = unmatched.get(mark);
     unmatched.delete(mark);
-    const request = {
-      row,
-      told,
-      answer: round.generated.get(id)?.at(-1),
-      killedAt: round.killedAt,
-    };
-    for (const problem of auditRequest(request, tally)) wrong.push(`${id} ${problem}: ${describe(request)}`);
+    const request = { row, told, answer: round.generated.get(id)?.at(-1), killedAt: round.killedAt };
+    for (const [kind, problem] of auditRequest(request, tally))
+      tally.findings.push({ kind, text: `${id} ${problem}: ${describe(request)}` });
   }
   for (const told of unmatched.values())
-    if (told.end === "whole") wrong.push(`was acknowledged, and is lost: ${describe({ told })}`);
-  if (wrong.length > 0) throw new Error(`${wrong.length} things are wrong:\n${wrong.slice(0, 8).join("\n")}`);
+    if (told.end === "whole")
+      tally.findings.push({ kind: "lost", text: `an answer was acknowledged, and is lost: ${describe({ told })}` });
   return tally;
 }
 
@@ -92,49 +73,54 @@ type Audited = {
   killedAt?: number | undefined;
 };
 
-function* auditRequest({ row, told, answer, killedAt }: Audited, tally: Tally): Generator<string> {
+function* auditRequest(
+  { row, told, answer, killedAt }: Audited,
+  tally: Tally,
+): Generator<[kind: Finding["kind"], problem: string]> {
   if (row === undefined) {
-    yield "was worked on, and has no row";
+    yield ["lost", "was worked on, and has no row"];
     return;
   }
-  if (told === undefined) yield "is nobody's, or another row's";
-  else if (told.requestId !== undefined && told.requestId !== row.request_id) yield "is another request's";
+  if (told === undefined) yield ["doubled", "is nobody's, or another row's"];
+  else if (told.requestId !== undefined && told.requestId !== row.request_id) yield ["wrong", "is another request's"];
   const generated = answer?.counts.at(-1)?.output ?? 0;
   if (row.outcome === "recovered") tally.recovered++;
-  if (row.output > generated) yield "is billed more than was generated";
+  if (row.output > generated) yield ["doubled", "is billed more than was generated"];
   const prompt = row.input_uncached + row.cache_read + row.cache_write;
-  if (prompt !== answer?.prompt && (row.output > 0 || prompt > 0)) yield "is billed another prompt than the engine had";
-  if (row.cache_read > (answer?.cached ?? 0)) yield "is billed more cached tokens than the engine found";
-  if (parseUsd(row.cost_usd) !== expectedCost(row, told)) yield "has another cost than its tokens have";
+  if (prompt !== answer?.prompt && (row.output > 0 || prompt > 0))
+    yield ["wrong", "is billed another prompt than the engine had"];
+  if (row.cache_read > (answer?.cached ?? 0)) yield ["wrong", "is billed more cached tokens than the engine found"];
+  if (parseUsd(row.cost_usd) !== expectedCost(row, told)) yield ["wrong", "has another cost than its tokens have"];
 
   if (told?.end === "whole") {
     tally.whole++;
-    if (row.outcome !== "ok") yield `came to its end, and is noted as ${row.outcome}`;
-    if (row.output !== told.output) yield "is billed another output than its client was told";
-    if (told.seen !== told.output) yield "says another output than it has";
+    if (row.outcome !== "ok") yield ["lost", `came to its end, and is noted as ${row.outcome}`];
+    if (row.output !== told.output) yield ["lost", "is billed another output than its client was told"];
+    if (told.seen !== told.output) yield ["wrong", "says another output than it has"];
     // Only what could not be paid for ends before all that was asked for is there.
     const complete = !told.limited || told.ask.tokens === generated;
-    if (complete && row.output !== generated) yield "is complete, and billed another output than was generated";
+    if (complete && row.output !== generated)
+      yield ["lost", "is complete, and billed another output than was generated"];
     if (complete && row.cache_read !== answer?.cached)
-      yield "is complete, and billed other cached tokens than the engine's";
-    if (row.counted_by !== "engine") yield `is complete, and was counted by the ${row.counted_by}`;
+      yield ["wrong", "is complete, and billed other cached tokens than the engine's"];
+    if (row.counted_by !== "engine") yield ["wrong", `is complete, and was counted by the ${row.counted_by}`];
     return;
   }
   tally.broken++;
   // A failure is said once it is settled, too; an answer that nobody saw anything of costs nothing then.
   if (told?.end === "error") {
-    if (row.output < told.seen) yield "failed, and is billed less than its client saw";
+    if (row.output < told.seen) yield ["lost", "failed, and is billed less than its client saw"];
     if (told.seen === 0) return;
   }
   const end = Math.min(killedAt ?? Infinity, told?.endedAt ?? Infinity);
   if (row.outcome === "recovered" && killedAt !== undefined && killedAt - end > MOST_SETTLING_MS)
-    yield `ended ${killedAt - end} ms before the gateway, and was not settled`;
+    yield ["late", `ended ${killedAt - end} ms before the gateway, and was not settled`];
   const missing = answer?.counts.find(({ output }) => output > row.output);
   const last = answer?.counts.findLast(({ at }) => at <= end);
   if (missing === undefined || last === undefined || last.at < missing.at) return;
   tally.unbilledTokens = Math.max(tally.unbilledTokens, last.output - row.output);
   tally.unbilledMs = Math.max(tally.unbilledMs, last.at - missing.at);
-  if (last.at - missing.at > MOST_UNBILLED_MS) yield `lacks ${last.at - missing.at} ms of its tokens`;
+  if (last.at - missing.at > MOST_UNBILLED_MS) yield ["late", `lacks ${last.at - missing.at} ms of its tokens`];
 }
 
 function expectedCost(row: Row, told: Told | undefined): bigint {
@@ -165,20 +151,19 @@ type Tenants = { data: { name: string; held_usd: string }[] };
 type Budgets = { data: { id: string; held_usd: string }[] };
 
 /** What `evener ledger verify` finds, and what is still held. Call it while nothing runs. */
-async function brokenRules({ admin }: GatewayProcess): Promise<string[]> {
+async function brokenRules({ admin }: GatewayProcess): Promise<Finding[]> {
   const { checks } = await admin<Verification>("/ledger/verify");
   const [tenants, budgets] = [await admin<Tenants>("/tenants"), await admin<Budgets>("/budgets")];
-  return [
+  const holders = [...tenants.data.map(({ name, held_usd }) => ({ id: name, held_usd })), ...budgets.data];
+  const texts = [
     ...checks
       .filter(({ rows }) => rows.length > 0)
       .map(({ rule, rows }) => `not so: ${rule}: ${JSON.stringify(rows.slice(0, 3))}`),
-    ...tenants.data
+    ...holders
       .filter(({ held_usd }) => parseUsd(held_usd) !== 0n)
-      .map(({ name, held_usd }) => `nothing runs, and ${name} holds ${held_usd}`),
-    ...budgets.data
-      .filter(({ held_usd }) => parseUsd(held_usd) !== 0n)
-      .map(({ id, held_usd }) => `nothing runs, and the budget ${id} holds ${held_usd}`),
+      .map(({ id, held_usd }) => `nothing runs, and ${id} holds ${held_usd}`),
   ];
+  return texts.map((text) => ({ kind: "wrong", text }));
 }
 
 async function rowsSince({ admin }: GatewayProcess, since: Date): Promise<Row[]> {
@@ -191,18 +176,4 @@ async function rowsSince({ admin }: GatewayProcess, since: Date): Promise<Row[]>
     if (page.next === null) return rows;
     after = page.next;
   }
-}
-
-export function sumTallies(tallies: readonly Tally[]): Tally {
-  const sum = (field: "requests" | "whole" | "broken" | "recovered"): number =>
-    tallies.reduce((total, tally) => total + tally[field], 0);
-  const most = (field: "unbilledTokens" | "unbilledMs"): number => Math.max(0, ...tallies.map((tally) => tally[field]));
-  return {
-    requests: sum("requests"),
-    whole: sum("whole"),
-    broken: sum("broken"),
-    recovered: sum("recovered"),
-    unbilledTokens: most("unbilledTokens"),
-    unbilledMs: most("unbilledMs"),
-  };
 }

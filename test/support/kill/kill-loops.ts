@@ -7,12 +7,15 @@ import { setTimeout } from "node:timers/promises";
 import { Client } from "pg";
 import { parseUsd } from "../../../src/ledger/money.ts";
 import { waitUntil } from "../wait-until.ts";
-import { type Tally, auditRound, sumTallies } from "./audit.ts";
+import { auditRound } from "./audit.ts";
 import { type Told, ask } from "./client.ts";
 import { type Load, startLoad } from "./load.ts";
 import type { Payer } from "./payers.ts";
 import { type Random, createRandom } from "./random.ts";
 import { type Stand, type StoreKind, buildStand } from "./stand.ts";
+import { type Tally, addTally, emptyTally } from "./tally.ts";
+
+const MOST_SHOWN = 8;
 
 /**
  * `gateway`: starts again on its data. `machine`: a gateway that does not come back, beside one that does not know its files.
@@ -36,6 +39,8 @@ export type LoopOptions = {
   seed: number;
   /** Told after each round. */
   onRound?: (round: number, sofar: Tally) => void;
+  /** Told of what is wrong in a round; the loop then goes on. Without it, the loop throws. */
+  onFindings?: (report: string) => void;
 };
 
 export function isVictim(name: string): name is Victim {
@@ -47,23 +52,31 @@ export function chooseSeed(): number {
   return Number(process.env["EVENER_KILL_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 }
 
-export async function runKillLoop({ victim, store, rounds, seed, onRound }: LoopOptions): Promise<Tally> {
+export async function runKillLoop(options: LoopOptions): Promise<Tally> {
+  const { victim, store, rounds, seed, onRound } = options;
+  const onFindings =
+    options.onFindings ??
+    ((report: string): never => {
+      throw new Error(report);
+    });
   const stand = await buildStand(store);
-  const tallies: Tally[] = [];
+  const sum = emptyTally();
   try {
     for (let round = 0; round < rounds; round++) {
-      try {
-        tallies.push(await LOOPS[victim](stand, createRandom(seed + round)));
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        throw new Error(
-          `round ${round + 1} of killing the ${victim} on ${store}; EVENER_KILL_SEED=${seed + round} plans it again: ${reason}\nThe gateway said:\n${tail(stand.gateway.log())}`,
-          { cause: error },
-        );
+      const where = `round ${round + 1} of killing the ${victim} on ${store}, planned again by EVENER_KILL_SEED=${seed + round}`;
+      const tally = await LOOPS[victim](stand, createRandom(seed + round)).catch((error: Error) => {
+        throw new Error(`${where}: ${error.message}\nThe gateway said:\n${tail(stand.gateway.log())}`, {
+          cause: error,
+        });
+      });
+      addTally(sum, tally);
+      if (tally.findings.length > 0) {
+        const texts = tally.findings.slice(0, MOST_SHOWN).map(({ kind, text }) => `${kind}: ${text}`);
+        onFindings(`${tally.findings.length} findings in ${where}:\n${texts.join("\n")}`);
       }
-      onRound?.(round + 1, sumTallies(tallies));
+      onRound?.(round + 1, sum);
     }
-    return sumTallies(tallies);
+    return sum;
   } finally {
     await stand.close();
   }
@@ -101,9 +114,9 @@ async function killMachine({ gateway, engine, payers, databaseUrl, another }: St
   const tally = await auditRound(other, { startedAt, killedAt, told, generated });
   // When it does come back, what it remembers changes nothing.
   await gateway.start();
-  await auditRound(gateway, { startedAt, killedAt, told, generated });
+  const again = await auditRound(gateway, { startedAt, killedAt, told, generated });
   await other.stop();
-  return tally;
+  return { ...tally, findings: [...tally.findings, ...again.findings] };
 }
 
 /** The database dies under a gateway that lives on: who is known goes on or is asked to wait, and is billed once it is back. */
