@@ -1,6 +1,6 @@
 -- Money: accounts, prices, budgets, holds, the ledger, and the four functions through which a gateway moves money.
 -- Amounts are bigint nano-USD, prices bigint pico-USD a token. Days, weeks (from Monday) and months are UTC.
--- docs/billing.md explains the model; decisions 0070 to 0079 say why it is so.
+-- docs/billing.md explains the model; decisions 0070 to 0075 say why it is so.
 --
 -- All that belongs to a tenant (what it has and holds, its budgets and their periods) changes only under the lock of its account, and
 -- each function reads it with a snapshot taken after that lock. Nothing deadlocks: accounts are locked by id; settling locks holds and
