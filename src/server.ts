@@ -46,7 +46,7 @@ export function createGatewayServer({ gateway, anthropicMessages, admin, metrics
     }
     if (path.startsWith("/v1/organizations/") || path === "/api/oauth/usage" || path === "/admin/openapi.json")
       return Promise.resolve(organizationListener(req, res));
-    return Promise.resolve(path.startsWith("/admin/") ? adminListener(req, res) : apiListener(req, res));
+    return Promise.resolve(path.startsWith("/admin/v1/") ? adminListener(req, res) : apiListener(req, res));
   };
 
   return createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, (req, res) => void route(req, res));

@@ -43,7 +43,7 @@ export type AdminEnv = { Variables: { admin: Admin; requestId: string } };
 
 const MOST_BODY_BYTES = 64 * 1024;
 
-/** The app answers full paths, so it is mounted as it is: hand it every request whose path starts with `/admin/`. */
+/** The app answers full paths, so it is mounted as it is: hand it every request whose path starts with `/admin/v1/`. */
 export function adminApp(options: AdminOptions): Hono<AdminEnv> {
   const { adminKeys, onFault = () => {} } = options;
   const app = new Hono<AdminEnv>().basePath("/admin/v1");

@@ -2,7 +2,7 @@
 import type { RunningEvener } from "./evener.ts";
 import { send } from "./http.ts";
 
-/** What the issue of this command promises of a row. */
+/** A row, whole. */
 export type UsageRow = {
   request_id: string;
   tenant: string;
@@ -20,6 +20,8 @@ export type UsageRow = {
   started_at: string;
   first_token_ms: number | null;
   duration_ms: number;
+  cost_usd: string;
+  repeat_of: string | null;
 };
 
 export async function usageRows(evener: Pick<RunningEvener, "cli">): Promise<UsageRow[]> {
