@@ -57,6 +57,9 @@ const tally = await runKillLoop({
     if (round % EVERY_ROUNDS === 0 && round < rounds) console.log(`${seconds} s: ${tableRow(round, sofar)}`);
   },
   onFindings: (report) => console.error(report),
+}).catch((error: Error) => {
+  console.error(error.message);
+  process.exit(1);
 });
 console.log(tableRow(rounds, tally));
 process.exitCode = tally.findings.length === 0 ? 0 : 1;

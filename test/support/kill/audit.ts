@@ -17,6 +17,8 @@ export type Round = {
   startedAt: number;
   /** When the gateway was killed; undefined when it lives on. */
   killedAt: number | undefined;
+  /** Whether the database was away: what postpaid tenants spent then is billed beyond their budgets, too. */
+  withoutDatabase: boolean;
   told: readonly Told[];
   generated: ReadonlyMap<string, Generation[]>;
 };
@@ -42,7 +44,7 @@ type Row = {
 /** What was asked in the round must have ended, but for what the gateway's death cut. */
 export async function auditRound(gateway: GatewayProcess, round: Round): Promise<Tally> {
   const tally = emptyTally();
-  tally.findings.push(...(await brokenRules(gateway)));
+  tally.findings.push(...(await brokenRules(gateway, !round.withoutDatabase)));
   const byId = new Map<string, Row>();
   for (const row of await rowsSince(gateway, new Date(round.startedAt))) {
     if (byId.has(row.request_id)) tally.findings.push({ kind: "doubled", text: `${row.request_id} has two rows` });
@@ -95,18 +97,21 @@ function* auditRequest(
   if (told?.end === "whole") {
     tally.whole++;
     if (row.outcome !== "ok") yield ["lost", `came to its end, and is noted as ${row.outcome}`];
-    if (row.output !== told.output) yield ["lost", "is billed another output than its client was told"];
+    if (row.counted_by !== "engine") yield ["wrong", `is complete, and was counted by the ${row.counted_by}`];
     if (told.seen !== told.output) yield ["wrong", "says another output than it has"];
+    // Of what came too late to be stopped, only as much is billed as its limit had left.
+    if (told.ask.payer.tight) return;
+    if (row.output !== told.output) yield ["lost", "is billed another output than its client was told"];
     // Only what could not be paid for ends before all that was asked for is there.
     const complete = !told.limited || told.ask.tokens === generated;
     if (complete && row.output !== generated)
       yield ["lost", "is complete, and billed another output than was generated"];
     if (complete && row.cache_read !== answer?.cached)
       yield ["wrong", "is complete, and billed other cached tokens than the engine's"];
-    if (row.counted_by !== "engine") yield ["wrong", `is complete, and was counted by the ${row.counted_by}`];
     return;
   }
   tally.broken++;
+  if (told?.ask.payer.tight === true) return;
   // A failure is said once it is settled, too; an answer that nobody saw anything of costs nothing then.
   if (told?.end === "error") {
     if (row.output < told.seen) yield ["lost", "failed, and is billed less than its client saw"];
@@ -140,28 +145,34 @@ function describe({ row, told, answer, killedAt }: Audited): string {
   return JSON.stringify({
     row,
     // Its prompt and its key say nothing.
-    told: told && { ...told, ask: { ...told.ask, system: undefined, key: undefined } },
+    told: told && { ...told, ask: { ...told.ask, system: undefined, payer: told.ask.payer.name } },
     engine: answer && { prompt: answer.prompt, cached: answer.cached, ...last, since: answer.counts[0]?.at },
     killedAt,
   });
 }
 
 type Verification = { ok: boolean; checks: { rule: string; rows: unknown[] }[] };
-type Tenants = { data: { name: string; held_usd: string }[] };
-type Budgets = { data: { id: string; held_usd: string }[] };
+type Tenants = { data: { name: string; terms: string; balance_usd: string; held_usd: string }[] };
+type Budgets = { data: { tenant: string; amount_usd: string; spent_usd: string; held_usd: string }[] };
 
 /** What `evener ledger verify` finds, and what is still held. Call it while nothing runs. */
-async function brokenRules({ admin }: GatewayProcess): Promise<Finding[]> {
+async function brokenRules({ admin }: GatewayProcess, keepsBudgets: boolean): Promise<Finding[]> {
   const { checks } = await admin<Verification>("/ledger/verify");
   const [tenants, budgets] = [await admin<Tenants>("/tenants"), await admin<Budgets>("/budgets")];
-  const holders = [...tenants.data.map(({ name, held_usd }) => ({ id: name, held_usd })), ...budgets.data];
+  const holders = [...tenants.data, ...budgets.data];
   const texts = [
     ...checks
       .filter(({ rows }) => rows.length > 0)
       .map(({ rule, rows }) => `not so: ${rule}: ${JSON.stringify(rows.slice(0, 3))}`),
     ...holders
       .filter(({ held_usd }) => parseUsd(held_usd) !== 0n)
-      .map(({ id, held_usd }) => `nothing runs, and ${id} holds ${held_usd}`),
+      .map((holder) => `nothing runs, and money is held: ${JSON.stringify(holder)}`),
+    ...tenants.data
+      .filter(({ terms, balance_usd }) => terms === "prepaid" && parseUsd(balance_usd) < 0n)
+      .map((tenant) => `a prepaid tenant owes money: ${JSON.stringify(tenant)}`),
+    ...budgets.data
+      .filter(({ amount_usd, spent_usd }) => keepsBudgets && parseUsd(spent_usd) > parseUsd(amount_usd))
+      .map((budget) => `a budget is overrun: ${JSON.stringify(budget)}`),
   ];
   return texts.map((text) => ({ kind: "wrong", text }));
 }

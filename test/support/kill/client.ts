@@ -1,10 +1,11 @@
 /** A client that asks the gateway for one answer, and tells exactly what it got of it, however that ended. */
 import { start } from "../http.ts";
+import type { Payer } from "./payers.ts";
 
 export type Ask = {
   /** The gateway. */
   url: string;
-  key: string;
+  payer: Payer;
   /** Sent as the session, so that its row can be found also when no answer came. */
   mark: string;
   wire: "messages" | "chat";
@@ -39,6 +40,8 @@ export type Told = {
   problem: string;
 };
 
+/** An answer may have so many; more than anybody asks for. */
+const MOST_TOKENS = 400;
 /** Every token of an answer is this long. */
 const TOKEN = "t";
 
@@ -47,7 +50,7 @@ export function ask(asked: Ask): Promise<Told> {
   const { wire, streamed } = asked;
   const path = wire === "messages" ? "/v1/messages" : "/v1/chat/completions";
   const request = start(`${asked.url}${path}`, {
-    headers: { authorization: `Bearer ${asked.key}`, "x-session-id": asked.mark },
+    headers: { authorization: `Bearer ${asked.payer.key}`, "x-session-id": asked.mark },
     body: bodyOf(asked),
   });
   return new Promise((resolve) => {
@@ -96,7 +99,7 @@ export function ask(asked: Ask): Promise<Told> {
 
 function bodyOf({ wire, streamed, tokens, delayMs, system }: Ask): object {
   const question = `[[sim:chunks=${tokens},delay=${delayMs},text=${TOKEN}]]`;
-  const common = { model: "simulated-model", max_tokens: 4_000, stream: streamed };
+  const common = { model: "simulated-model", max_tokens: MOST_TOKENS, stream: streamed };
   const user = { role: "user", content: question };
   if (wire === "messages") return { ...common, system, messages: [user] };
   return {

@@ -10,7 +10,7 @@ import { waitUntil } from "../wait-until.ts";
 import { auditRound } from "./audit.ts";
 import { type Told, ask } from "./client.ts";
 import { type Load, startLoad } from "./load.ts";
-import type { Payer } from "./payers.ts";
+import { refill } from "./payers.ts";
 import { type Random, createRandom } from "./random.ts";
 import { type Stand, type StoreKind, buildStand } from "./stand.ts";
 import { type Tally, addTally, emptyTally } from "./tally.ts";
@@ -84,19 +84,21 @@ export async function runKillLoop(options: LoopOptions): Promise<Tally> {
 
 /** The gateway dies amid its streams, sometimes again while it recovers, and starts again on the same data. */
 async function killGateway({ gateway, engine, payers }: Stand, random: Random): Promise<Tally> {
+  await refill(gateway);
   const startedAt = Date.now();
   const load = startLoad(gateway, payers, random);
   await setTimeout(random.whole(50, 1_800));
   const { killedAt, told } = await killUnder(gateway, load);
   while (random.chance(0.15)) await gateway.startAndKill(random.whole(100, 1_500));
   await gateway.start();
-  return auditRound(gateway, { startedAt, killedAt, told, generated: engine.takeDiary() });
+  return auditRound(gateway, { startedAt, killedAt, withoutDatabase: false, told, generated: engine.takeDiary() });
 }
 
 /** The gateway dies and stays away: another one, which knows nothing of its files, settles what it held once its leases have run out. */
 async function killMachine({ gateway, engine, payers, databaseUrl, another }: Stand, random: Random): Promise<Tally> {
   const other = another();
   await other.start();
+  await refill(gateway);
   const startedAt = Date.now();
   const load = startLoad(gateway, payers, random);
   await setTimeout(random.whole(500, 2_500));
@@ -111,10 +113,10 @@ async function killMachine({ gateway, engine, payers, databaseUrl, another }: St
     60_000,
   );
   const generated = engine.takeDiary();
-  const tally = await auditRound(other, { startedAt, killedAt, told, generated });
+  const tally = await auditRound(other, { startedAt, killedAt, withoutDatabase: false, told, generated });
   // When it does come back, what it remembers changes nothing.
   await gateway.start();
-  const again = await auditRound(gateway, { startedAt, killedAt, told, generated });
+  const again = await auditRound(gateway, { startedAt, killedAt, withoutDatabase: false, told, generated });
   await other.stop();
   return { ...tally, findings: [...tally.findings, ...again.findings] };
 }
@@ -123,6 +125,7 @@ async function killMachine({ gateway, engine, payers, databaseUrl, another }: St
 async function killPostgres(stand: Stand, random: Random): Promise<Tally> {
   const { gateway, engine, payers } = stand;
   const postgres = needed(stand.postgres);
+  await refill(gateway);
   const startedAt = Date.now();
   const known = await greet(stand);
   const load = startLoad(gateway, payers, random);
@@ -133,15 +136,22 @@ async function killPostgres(stand: Stand, random: Random): Promise<Tally> {
   await postgres.restart();
   await setTimeout(random.whole(0, 500));
   const told = [...known, ...(await load.stop()), ...during];
-  expectNoFailures(told, payers);
+  expectNoFailures(told);
   await settled(gateway, told);
-  return auditRound(gateway, { startedAt, killedAt: undefined, told, generated: engine.takeDiary() });
+  return auditRound(gateway, {
+    startedAt,
+    killedAt: undefined,
+    withoutDatabase: true,
+    told,
+    generated: engine.takeDiary(),
+  });
 }
 
 /** The gateway dies while the database is away: what it has let in and acknowledged meanwhile is in its journal alone. */
 async function killBoth(stand: Stand, random: Random): Promise<Tally> {
   const { gateway, engine, payers } = stand;
   const postgres = needed(stand.postgres);
+  await refill(gateway);
   const startedAt = Date.now();
   const known = await greet(stand);
   const load = startLoad(gateway, payers, random);
@@ -150,12 +160,13 @@ async function killBoth(stand: Stand, random: Random): Promise<Tally> {
   const during = await askWithoutDatabase(stand);
   await setTimeout(random.whole(0, 1_500));
   const { killedAt, told } = await killUnder(gateway, load);
-  expectNoFailures(told, payers);
+  expectNoFailures(told);
   await postgres.restart();
   await gateway.start();
   return auditRound(gateway, {
     startedAt,
     killedAt,
+    withoutDatabase: true,
     told: [...known, ...told, ...during],
     generated: engine.takeDiary(),
   });
@@ -163,6 +174,7 @@ async function killBoth(stand: Stand, random: Random): Promise<Tally> {
 
 /** The engine dies amid its streams and comes back. */
 async function killEngine({ gateway, engine, payers }: Stand, random: Random): Promise<Tally> {
+  await refill(gateway);
   const startedAt = Date.now();
   const load = startLoad(gateway, payers, random);
   await setTimeout(random.whole(50, 1_200));
@@ -172,7 +184,13 @@ async function killEngine({ gateway, engine, payers }: Stand, random: Random): P
   await setTimeout(random.whole(0, 500));
   const told = await load.stop();
   await settled(gateway, told);
-  return auditRound(gateway, { startedAt, killedAt: undefined, told, generated: engine.takeDiary() });
+  return auditRound(gateway, {
+    startedAt,
+    killedAt: undefined,
+    withoutDatabase: false,
+    told,
+    generated: engine.takeDiary(),
+  });
 }
 
 async function killUnder(gateway: Stand["gateway"], load: Load): Promise<{ killedAt: number; told: readonly Told[] }> {
@@ -184,11 +202,11 @@ async function killUnder(gateway: Stand["gateway"], load: Load): Promise<{ kille
 /** A short request of each tenant, one after the other: afterwards the gateway knows them all. */
 async function greet({ gateway, payers }: Stand): Promise<Told[]> {
   const told: Told[] = [];
-  for (const { key } of payers)
+  for (const payer of payers)
     told.push(
       await ask({
         url: gateway.url,
-        key,
+        payer,
         mark: randomUUID(),
         wire: "messages",
         streamed: false,
@@ -203,26 +221,22 @@ async function greet({ gateway, payers }: Stand): Promise<Told[]> {
 /** The same while there is no database. */
 async function askWithoutDatabase(stand: Stand): Promise<Told[]> {
   const told = await greet(stand);
-  expectNoFailures(told, stand.payers);
-  const prepaid = told.filter((one) => termsOf(one, stand.payers) === "prepaid");
-  if (prepaid.some(({ status }) => status !== 503))
-    throw new Error(
-      `a prepaid tenant was answered while nobody could say what it has left: ${JSON.stringify(prepaid)}`,
-    );
+  expectNoFailures(told);
+  const answered = told.filter(({ ask: { payer }, status }) => payer.terms === "prepaid" && status !== 503);
+  if (answered.length > 0)
+    throw new Error(`prepaid tenants were answered while nobody could say what they have: ${JSON.stringify(answered)}`);
   return told;
 }
 
-/** A database that is away is no reason to fail, but for prepaid tenants: they are asked to wait. */
-function expectNoFailures(all: readonly Told[], payers: readonly Payer[]): void {
+/** A database that is away is no reason to fail, but for who may have nothing left: who is prepaid or near a limit is asked to wait. */
+function expectNoFailures(all: readonly Told[]): void {
   for (const told of all) {
     if (told.end !== "error") continue;
-    const mayWait = termsOf(told, payers) === "prepaid" && told.status === 503 && told.retryAfter !== undefined;
-    if (!mayWait) throw new Error(`failed for want of a database: ${JSON.stringify(told)}`);
+    const { terms, tight } = told.ask.payer;
+    const waits = told.status === 503 && told.retryAfter !== undefined;
+    if (!(waits && (terms === "prepaid" || tight)) && !(tight && told.status === 429))
+      throw new Error(`failed for want of a database: ${JSON.stringify(told)}`);
   }
-}
-
-function termsOf(told: Told, payers: readonly Payer[]): Payer["terms"] | undefined {
-  return payers.find(({ key }) => key === told.ask.key)?.terms;
 }
 
 /** Resolves when all is billed and nothing is held any more: what clients left, or what the database missed, is settled a little later. */

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { type Ask, type Told, ask } from "./client.ts";
 import type { GatewayProcess } from "./gateway-process.ts";
-import type { Payer } from "./payers.ts";
+import type { Payers } from "./payers.ts";
 import type { Random } from "./random.ts";
 
 export type Load = {
@@ -17,7 +17,7 @@ const CLIENTS = 12;
 /** Some prompts are in the engine's cache, some are not. */
 const SYSTEMS = ["You are terse. ".repeat(40), "You are kind. ".repeat(10), "Be brief."] as const;
 
-export function startLoad(gateway: GatewayProcess, payers: readonly [Payer, ...Payer[]], random: Random): Load {
+export function startLoad(gateway: GatewayProcess, payers: Payers, random: Random): Load {
   const told: Told[] = [];
   let stopping = false;
   const client = async (own: Random): Promise<void> => {
@@ -39,11 +39,11 @@ export function startLoad(gateway: GatewayProcess, payers: readonly [Payer, ...P
   };
 }
 
-function planned(url: string, payers: readonly [Payer, ...Payer[]], random: Random): Ask {
+function planned(url: string, payers: Payers, random: Random): Ask {
   const long = random.chance(0.5);
   return {
     url,
-    key: random.pick(payers).key,
+    payer: random.pick(payers),
     mark: randomUUID(),
     wire: random.pick(["messages", "chat"]),
     streamed: random.chance(0.75),

@@ -7,14 +7,14 @@ import { placeEmptyDatabase } from "../empty-database.ts";
 import { type MortalPostgres, startMortalPostgres } from "../postgres.ts";
 import { type EngineProcess, startEngine } from "./engine-process.ts";
 import { type GatewayProcess, gatewayProcess } from "./gateway-process.ts";
-import { type Payer, makePayers } from "./payers.ts";
+import { type Payers, makePayers } from "./payers.ts";
 
 export type StoreKind = "pglite" | "postgres";
 
 export type Stand = {
   engine: EngineProcess;
   gateway: GatewayProcess;
-  payers: [Payer, ...Payer[]];
+  payers: Payers;
   /** Absent where the store is the embedded one. */
   postgres: MortalPostgres | undefined;
   databaseUrl: string | undefined;
