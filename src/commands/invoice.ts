@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import { CLASS_NAMES, alignDecimals } from "../ledger/invoice/invoice-text.ts";
-import { TOKEN_CLASSES } from "../ledger/invoice/invoice.ts";
+import { TOKEN_CLASSES } from "../ledger/invoice/token-classes.ts";
 import { adminClient } from "./admin-client.ts";
 import { CliError } from "./cli-error.ts";
 import { print, printJson } from "./print.ts";

@@ -131,6 +131,7 @@ describe("loads no more than a command needs:", () => {
     [["claude", "--print-env"], "commander zod"],
     [["up", "--help"], "commander yaml zod"],
     [["serve", "--help"], "commander yaml zod"],
+    [["--help"], "commander yaml zod"],
   ])("%j", async (args, packages) => {
     const options = { cwd: folder, env: evener.env };
     const done = await runProcess(process.execPath, ["--import", witness, EVENER, ...args], options);

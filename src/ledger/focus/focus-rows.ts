@@ -2,7 +2,7 @@
 import { sql } from "kysely";
 import { type Db, rowsOf } from "../admin/read-rows.ts";
 import { CHARGED, invoiceNumber, roundToCents } from "../invoice/charged.ts";
-import { TOKEN_CLASSES, type TokenClass } from "../invoice/invoice.ts";
+import { TOKEN_CLASSES, type TokenClass } from "../invoice/token-classes.ts";
 import type { Month } from "../invoice/month.ts";
 
 export type FocusUsage = {

@@ -1,6 +1,6 @@
 /** An invoice as one printable page: no scripts, nothing loaded from anywhere, A4 or letter. */
 import { CLASS_NAMES, type InvoiceJson, alignDecimals } from "./invoice-text.ts";
-import type { TokenClass } from "./invoice.ts";
+import type { TokenClass } from "./token-classes.ts";
 
 /** Who sends the invoice; from the configuration. */
 export type Issuer = { name: string; lines: readonly string[] };

@@ -1,6 +1,7 @@
 /** The words and figures of an invoice, the same in every form that it takes: JSON, CSV, table and page. */
 import { formatPrice, formatUsd } from "../money.ts";
-import type { Invoice, TokenClass } from "./invoice.ts";
+import type { Invoice } from "./invoice.ts";
+import type { TokenClass } from "./token-classes.ts";
 
 export const CLASS_NAMES: Record<TokenClass, string> = {
   input_uncached: "Input",

@@ -9,9 +9,7 @@ import { type FoundTenant, findTenant } from "../admin/find-tenant.ts";
 import { type Db, rowOf, rowsOf } from "../admin/read-rows.ts";
 import { CHARGED, invoiceNumber, roundToCents } from "./charged.ts";
 import type { Month } from "./month.ts";
-
-export const TOKEN_CLASSES = ["input_uncached", "cache_read", "cache_write", "output"] as const;
-export type TokenClass = (typeof TOKEN_CLASSES)[number];
+import { TOKEN_CLASSES, type TokenClass } from "./token-classes.ts";
 
 /** One model at one price, one class of tokens. */
 export type InvoiceLine = {
