@@ -1,9 +1,10 @@
 /**
- * Requests on a real vLLM that do not come to their end: the client leaves, or the engine dies. The model has random
- * weights, so it writes until its limit, and fast.
+ * Requests on a real vLLM that do not come to their end: the client leaves, a stop sequence comes, or the engine dies. The
+ * model has random weights, so it writes until its limit, and fast.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import Anthropic from "@anthropic-ai/sdk";
+import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
 import { promptTokens, usageRows } from "./support/usage.ts";
@@ -11,6 +12,9 @@ import { SERVED_MODEL, type Vllm, startVllm } from "./support/vllm.ts";
 
 /** More than it can write while a test runs, so that an end before this is an abort. */
 const ENDLESS = 100_000;
+
+/** Of a stop sequence: more than most tokens have, so that it comes in pieces. */
+const LETTERS = 12;
 
 type Wire = "anthropic" | "openai";
 
@@ -55,12 +59,28 @@ async function firstText(
   return { read, rest };
 }
 
-describe("a client that leaves", () => {
+/** A few letters of a text that do not come before, from its middle where it does not repeat itself, and what stands before. */
+function stopWithin(text: string): { stop: string; shown: string } {
+  const middle = Math.floor(text.length / 2);
+  const places = Array.from(
+    { length: text.length - LETTERS },
+    (_, index) => (index + middle) % (text.length - LETTERS),
+  );
+  for (const at of places) {
+    const stop = text.slice(at, at + LETTERS);
+    if (at > 0 && text.indexOf(stop) === at && !stop.includes("\ufffd")) return { stop, shown: text.slice(0, at) };
+  }
+  throw new Error(`no part of this text is its first of that kind: ${text}`);
+}
+
+describe("an engine that would write on", () => {
   let vllm: Vllm;
   let evener: RunningEvener;
+  let anthropic: Anthropic;
   beforeAll(async () => {
     vllm = await startVllm({ model: "tinyqwen3", template: "refusing" });
     evener = await startEvener({ engines: [vllm.url] });
+    anthropic = new Anthropic({ baseURL: evener.url, apiKey: evener.key, maxRetries: 0 });
   });
   afterAll(async () => {
     await evener?.stop();
@@ -76,55 +96,106 @@ describe("a client that leaves", () => {
     }
   };
 
-  it.each<Wire>(["anthropic", "openai"])("stops the engine in the middle of a stream: %s", async (wire) => {
-    const rows = await usageRows(evener);
-    const before = await vllm.counters();
-    const leaving = new AbortController();
-    await firstText(await post(evener, wire, { stream: true }, leaving.signal));
-    leaving.abort();
-    await vllm.idle();
-    const after = await vllm.counters();
-    expect(after.generationTokens - before.generationTokens).toBeLessThan(ENDLESS);
-    const row = await settled(rows.length);
-    expect(row.outcome).toBe("client_gone");
-    expect(promptTokens(row)).toBe(after.promptTokens - before.promptTokens);
-    // What was written between the gateway's last look and the engine's end of it cannot be known to anybody but the engine.
-    expect(row.output).toBeGreaterThan(0);
-    expect(row.output).toBeLessThanOrEqual(after.generationTokens - before.generationTokens);
+  describe("when its client leaves", () => {
+    it.each<Wire>(["anthropic", "openai"])("is stopped in the middle of a stream: %s", async (wire) => {
+      const rows = await usageRows(evener);
+      const before = await vllm.counters();
+      const leaving = new AbortController();
+      await firstText(await post(evener, wire, { stream: true }, leaving.signal));
+      leaving.abort();
+      await vllm.idle();
+      const after = await vllm.counters();
+      expect(after.generationTokens - before.generationTokens).toBeLessThan(ENDLESS);
+      const row = await settled(rows.length);
+      expect(row.outcome).toBe("client_gone");
+      expect(promptTokens(row)).toBe(after.promptTokens - before.promptTokens);
+      // What was written between the gateway's last look and the engine's end of it cannot be known to anybody but the engine.
+      expect(row.output).toBeGreaterThan(0);
+      expect(row.output).toBeLessThanOrEqual(after.generationTokens - before.generationTokens);
+    });
+
+    it.each<Wire>(["anthropic", "openai"])("is stopped when it did not stream: %s", async (wire) => {
+      const rows = await usageRows(evener);
+      const leaving = new AbortController();
+      const answer = post(evener, wire, { stream: false }, leaving.signal);
+      while ((await vllm.running()) === 0) await sleep(20);
+      leaving.abort();
+      await expect(answer).rejects.toMatchObject({ name: "AbortError" });
+      await vllm.idle();
+      expect(await settled(rows.length)).toMatchObject({ outcome: "client_gone" });
+    });
+
+    it.each<Wire>(["anthropic", "openai"])("is stopped before the first token: %s", async (wire) => {
+      const rows = await usageRows(evener);
+      const before = await vllm.counters();
+      const leaving = new AbortController();
+      // A prompt that takes this engine many seconds to read, and that is in no cache.
+      const content = `${wire} ${Array.from({ length: 30_000 }, (_, index) => index % 977).join(" ")}`;
+      const answer = post(evener, wire, { stream: true, messages: [{ role: "user", content }] }, leaving.signal);
+      while ((await vllm.running()) === 0) await sleep(20);
+      leaving.abort();
+      await answer.then(
+        (response) => response.body?.cancel(),
+        () => {},
+      );
+      await vllm.idle();
+      const after = await vllm.counters();
+      expect(after.generationTokens).toBe(before.generationTokens);
+      expect(await settled(rows.length)).toMatchObject({ outcome: "client_gone", output: 0 });
+    });
   });
 
-  it.each<Wire>(["anthropic", "openai"])("stops the engine when it did not stream: %s", async (wire) => {
-    const rows = await usageRows(evener);
-    const leaving = new AbortController();
-    const answer = post(evener, wire, { stream: false }, leaving.signal);
-    while ((await vllm.running()) === 0) await sleep(20);
-    leaving.abort();
-    await expect(answer).rejects.toMatchObject({ name: "AbortError" });
-    await vllm.idle();
-    expect(await settled(rows.length)).toMatchObject({ outcome: "client_gone" });
+  describe("when a stop sequence comes", () => {
+    const messages = [{ role: "user" as const, content: "Say something long." }];
+
+    /** Until the engine's end of this request: it wrote little more than what it is billed for. */
+    const ended = async <T>(ask: () => Promise<T>): Promise<T> => {
+      const rows = await usageRows(evener);
+      const before = await vllm.counters();
+      const answer = await ask();
+      await vllm.idle();
+      const { generationTokens } = await vllm.counters();
+      const written = generationTokens - before.generationTokens;
+      expect(written).toBeLessThan(ENDLESS);
+      const row = await settled(rows.length);
+      expect(row).toMatchObject({ outcome: "ok", counted_by: "engine" });
+      expect(row.output).toBeGreaterThan(0);
+      expect(row.output).toBeLessThanOrEqual(written);
+      return answer;
+    };
+
+    it.each(["streamed", "whole"])("ends the answer and is named to Anthropic's clients: %s", async (how) => {
+      const asked = { model: SERVED_MODEL, messages };
+      const { content } = await anthropic.messages.create({ ...asked, max_tokens: 100 });
+      const { stop, shown } = stopWithin(content.map((block) => (block.type === "text" ? block.text : "")).join(""));
+      const params = { ...asked, max_tokens: ENDLESS, stop_sequences: ["\n\nNEVER", stop] };
+      const answer = await ended(() =>
+        how === "streamed"
+          ? anthropic.messages.stream(params).finalMessage()
+          : // The SDK refuses to wait for so long an answer unless it is told how long.
+            anthropic.messages.create({ ...params, stream: false }, { timeout: 600_000 }),
+      );
+      expect(answer).toMatchObject({ stop_reason: "stop_sequence", stop_sequence: stop });
+      expect(answer.content).toMatchObject([{ type: "text", text: shown }]);
+    });
+
+    it.each(["streamed", "whole"])("ends the answer for OpenAI's clients: %s", async (how) => {
+      const openai = new OpenAI({ baseURL: `${evener.url}/v1`, apiKey: evener.key, maxRetries: 0 });
+      // So that it does not repeat itself, and the sequence comes late.
+      const asked = { model: SERVED_MODEL, messages, frequency_penalty: 2 };
+      const whole = await openai.chat.completions.create({ ...asked, max_tokens: 100 });
+      const { stop, shown } = stopWithin(whole.choices[0]!.message.content ?? "");
+      const params = { ...asked, max_tokens: ENDLESS, stop: ["\n\nNEVER", stop] };
+      const { choices } = await ended(() =>
+        how === "streamed"
+          ? openai.chat.completions.stream(params).finalChatCompletion()
+          : openai.chat.completions.create({ ...params, stream: false }),
+      );
+      expect(choices).toMatchObject([{ finish_reason: "stop", message: { content: shown } }]);
+    });
   });
 
-  it.each<Wire>(["anthropic", "openai"])("stops the engine before the first token: %s", async (wire) => {
-    const rows = await usageRows(evener);
-    const before = await vllm.counters();
-    const leaving = new AbortController();
-    // A prompt that takes this engine many seconds to read, and that is in no cache.
-    const content = `${wire} ${Array.from({ length: 30_000 }, (_, index) => index % 977).join(" ")}`;
-    const answer = post(evener, wire, { stream: true, messages: [{ role: "user", content }] }, leaving.signal);
-    while ((await vllm.running()) === 0) await sleep(20);
-    leaving.abort();
-    await answer.then(
-      (response) => response.body?.cancel(),
-      () => {},
-    );
-    await vllm.idle();
-    const after = await vllm.counters();
-    expect(after.generationTokens).toBe(before.generationTokens);
-    expect(await settled(rows.length)).toMatchObject({ outcome: "client_gone", output: 0 });
-  });
-
-  it("may have put system messages where the engine's template refuses them", async () => {
-    const anthropic = new Anthropic({ baseURL: evener.url, apiKey: evener.key, maxRetries: 0 });
+  it("gets system messages where its template takes them", async () => {
     const messages = [
       { role: "user", content: "Hello" },
       { role: "assistant", content: "Hello" },
