@@ -1,8 +1,9 @@
 /** One request to an engine from dispatch to its single end: its limits, its abort, and the one retry that is safe. */
-import type { Agent, Dispatcher } from "undici";
 import { GatewayError } from "../conversation/errors.ts";
-import type { SocketAware, SocketUse } from "./connection-pool.ts";
 import { type DeadlineTicker, LARGEST_STEP_MS, type Watched } from "./deadline-ticker.ts";
+import type { Connection, ConnectionUser } from "./http1/connection.ts";
+import type { ConnectionPool } from "./http1/connection-pool.ts";
+import type { ResponseHeaders } from "./http1/response-head.ts";
 import { isClosedByEngine, type Progress, transportError } from "./transport-error.ts";
 import type { EngineTimeouts, UpstreamCall, UpstreamHandlers } from "./upstream.ts";
 
@@ -10,13 +11,11 @@ import type { EngineTimeouts, UpstreamCall, UpstreamHandlers } from "./upstream.
 const RACE_MS = 1_000;
 
 const noHandlers: UpstreamHandlers = { onHead() {}, onData() {}, onEnd() {}, onError() {} };
-const ABORTED = new Error("aborted by the gateway");
 
-export class EngineCall implements UpstreamCall, SocketAware, Watched {
-  socket: SocketUse | undefined = undefined;
+export class EngineCall implements UpstreamCall, ConnectionUser, Watched {
   #handlers: UpstreamHandlers;
-  readonly #options: Dispatcher.DispatchOptions & { origin: string };
-  readonly #pools: { kept: Agent; fresh: Agent };
+  readonly #request: string;
+  readonly #pool: ConnectionPool;
   readonly #timeouts: EngineTimeouts;
   readonly #ticker: DeadlineTicker;
   readonly #startedAt: number;
@@ -30,35 +29,34 @@ export class EngineCall implements UpstreamCall, SocketAware, Watched {
   #retried = false;
   #settled = false;
   #paused = false;
-  #constructed = false;
-  #controller: Dispatcher.DispatchController | undefined;
+  #connection: Connection | undefined;
 
+  /** `request`: head and body as they go out. */
   constructor(
-    pools: { kept: Agent; fresh: Agent },
+    pool: ConnectionPool,
     ticker: DeadlineTicker,
-    options: Dispatcher.DispatchOptions & { origin: string },
+    request: string,
     handlers: UpstreamHandlers,
     timeouts: EngineTimeouts,
   ) {
-    this.#pools = pools;
+    this.#pool = pool;
     this.#ticker = ticker;
-    this.#options = options;
+    this.#request = request;
     this.#handlers = handlers;
     this.#timeouts = timeouts;
     ticker.watch(this);
     this.#startedAt = ticker.now;
     this.#since = ticker.now;
-    pools.kept.dispatch(options, this);
-    this.#constructed = true;
+    this.#connection = pool.send(request, this);
   }
 
   abort(): void {
-    if (this.#settle() !== undefined) this.#controller?.abort(ABORTED);
+    if (this.#settle() !== undefined) this.#connection?.destroy();
   }
 
   pause(): void {
     this.#paused = true;
-    if (!this.#settled && this.#progress === "answering") this.#controller?.pause();
+    if (!this.#settled && this.#progress === "answering") this.#connection?.pause();
   }
 
   resume(): void {
@@ -66,54 +64,44 @@ export class EngineCall implements UpstreamCall, SocketAware, Watched {
     this.#paused = false;
     // The silence of the pause was not the engine's.
     this.#since = this.#ticker.now;
-    if (!this.#settled && this.#progress === "answering") this.#controller?.resume();
+    if (!this.#settled && this.#progress === "answering") this.#connection?.resume();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#settled) {
-      controller.abort(ABORTED);
-      return;
-    }
-    this.#onUsedSocket = this.socket !== undefined && this.socket.carried++ > 0;
+  onSent(carried: number): void {
+    this.#onUsedSocket = carried > 0;
     this.#progress = "sent";
     this.#since = this.#ticker.now;
     this.#sentAt = performance.now();
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    if (status < 200) return;
+  onHead(status: number, headers: ResponseHeaders): void {
     this.#progress = "answering";
-    if (this.#paused) controller.pause();
+    if (this.#paused) this.#connection?.pause();
     this.#handlers.onHead(status, headers);
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, bytes: Buffer): void {
+  onData(bytes: Buffer): void {
     this.#since = this.#ticker.now;
     this.#anyBytes = true;
     this.#handlers.onData(bytes);
   }
 
-  onResponseEnd(): void {
-    this.#settle()?.onEnd();
+  onEnd(): void {
+    const handlers = this.#settle();
+    try {
+      handlers?.onEnd();
+    } catch (thrown) {
+      handlers?.onError(transportError(thrown, this.#progress));
+    }
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (!this.#constructed) {
-      // undici refuses some requests on the spot; the caller must have the call before it hears of its end.
-      queueMicrotask(() => this.onResponseError(_controller, error));
-      return;
-    }
+  onFailed(error: Error): void {
     if (this.#settled) return;
     if (this.#lostTheRace(error)) {
       this.#retried = true;
       this.#progress = "connecting";
       this.#since = this.#ticker.now;
-      this.#pools.fresh.dispatch(this.#options, this);
+      this.#connection = this.#pool.send(this.#request, this, { fresh: true });
       return;
     }
     this.#settle()?.onError(transportError(error, this.#progress));
@@ -123,7 +111,7 @@ export class EngineCall implements UpstreamCall, SocketAware, Watched {
     const passed = this.#passedLimit(now);
     if (passed === undefined) return;
     const handlers = this.#settle();
-    this.#controller?.abort(ABORTED);
+    this.#connection?.destroy();
     handlers?.onError(passed);
   }
 
@@ -163,7 +151,7 @@ export class EngineCall implements UpstreamCall, SocketAware, Watched {
     this.#settled = true;
     this.#ticker.unwatch(this);
     const handlers = this.#handlers;
-    // Bytes that undici has already read must reach nobody, and the caller's closures need not live on.
+    // Bytes that have already been read must reach nobody, and the caller's closures need not live on.
     this.#handlers = noHandlers;
     return handlers;
   }

@@ -3,7 +3,7 @@ import { GatewayError } from "../conversation/errors.ts";
 import { cleanEngineText } from "./engine-text.ts";
 import { type ErrorBody, readErrorText, readErrorValue } from "./error-body.ts";
 import { outputTooLong, type Overflow, promptTooLong, readOverflow } from "./overflow.ts";
-import type { ResponseHeaders } from "./upstream.ts";
+import type { ResponseHeaders } from "./http1/response-head.ts";
 
 /** What the gateway knows of the request that failed. Figures are tokens. */
 export type EngineErrorContext = {

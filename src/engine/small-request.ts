@@ -1,6 +1,7 @@
 /** Small exchanges with an engine (probes, tokenizer): the whole answer, bounded in time and size. */
 import { GatewayError } from "../conversation/errors.ts";
-import type { EngineTimeouts, ResponseHeaders, UpstreamCall, UpstreamHandlers } from "./upstream.ts";
+import type { ResponseHeaders } from "./http1/response-head.ts";
+import type { EngineTimeouts, UpstreamCall, UpstreamHandlers } from "./upstream.ts";
 
 export type SmallRequest = {
   method: "GET" | "POST";
@@ -37,7 +38,7 @@ export function smallRequest(
       },
       onData(bytes) {
         size += bytes.length;
-        parts.push(bytes);
+        parts.push(Buffer.from(bytes));
         if (size <= maxBytes) return;
         call.abort();
         reject(new GatewayError("engine_failed", `the engine answered with more than ${maxBytes} bytes`));

@@ -1,17 +1,29 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TLSSocket } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import type { GatewayError } from "../conversation/errors.ts";
-import { createUpstream, DEFAULT_ENGINE_TIMEOUTS, type EngineTimeouts, type Upstream } from "./upstream.ts";
+import {
+  createUpstream,
+  DEFAULT_ENGINE_TIMEOUTS,
+  type EngineTimeouts,
+  type Upstream,
+  type UpstreamOptions,
+} from "./upstream.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-function upstream(): Upstream {
-  const made = createUpstream();
+function upstream(options?: UpstreamOptions): Upstream {
+  const made = createUpstream(options);
   cleanups.push(() => made.close());
   return made;
 }
@@ -342,6 +354,89 @@ describe("upstream", () => {
     expect(() => post(upstream(), url)).toThrow(/engine/);
   });
 });
+
+describe("connections", () => {
+  it("speak TLS with who has a certificate to be trusted, and resume", async () => {
+    const { key, cert } = selfSigned();
+    const resumed: boolean[] = [];
+    const server = createTlsServer({ key, cert }, (req, res) => {
+      resumed.push((req.socket as TLSSocket).isSessionReused());
+      req.on("data", () => {}).on("end", () => res.writeHead(200, { connection: "close" }).end("x".repeat(100_000)));
+    });
+    const url = (await listen(server)).replace("http:", "https:");
+    const stranger = post(upstream(), url);
+    await stranger.done;
+    expect(code(stranger)).toBe("engine_unreachable");
+    expect((stranger.end as GatewayError).message).toContain("certificate");
+    const up = upstream({ ca: cert });
+    for (let round = 0; round < 2; round++) {
+      const seen = post(up, url);
+      await seen.done;
+      expect([code(seen), seen.body.length]).toEqual(["end", 100_000]);
+    }
+    expect(resumed).toEqual([false, true]);
+  });
+
+  it("are not used again when their answer came before the request was sent whole, or with bytes behind it", async () => {
+    let connections = 0;
+    const url = await listen(
+      createTcpServer((socket) => {
+        connections++;
+        socket.once("data", () => {
+          socket.pause();
+          const more = connections === 2 ? "HTTP/1.1 200 OK\r\n" : "";
+          socket.write(`HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno${more}`);
+        });
+      }),
+    );
+    const up = upstream();
+    const large = up.request({ url }, { method: "POST", path: "/", body: "x".repeat(32 * 1024 * 1024) });
+    expect(await large).toMatchObject({ status: 413, text: "no" });
+    for (let round = 0; round < 2; round++)
+      expect(await up.get({ url }, "/")).toMatchObject({ status: 413, text: "no" });
+    expect(connections).toBe(3);
+  });
+
+  it("are not used again once the engine has closed them, and not longer than it keeps them", async () => {
+    const used = new Set<number | undefined>();
+    const url = await engine((req, res) => {
+      used.add(req.socket.remotePort);
+      res.setHeader("keep-alive", req.url === "/short" ? "timeout=1" : "timeout=60");
+      res.end("x");
+      if (req.url === "/closing") setTimeout(() => req.socket.end(), 10);
+    });
+    const up = upstream();
+    for (const path of ["/kept", "/closing"]) await up.get({ url }, path);
+    expect(used.size).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    for (const path of ["/short", "/other"]) await up.get({ url }, path);
+    expect(used.size).toBe(3);
+  });
+
+  it("are made as long as it may take, and no longer", async () => {
+    // An address of documentation (RFC 5737): nobody takes the connection, and seldom does anybody refuse it.
+    const seen = post(upstream({ connectMs: 80 }), "http://192.0.2.1:9");
+    await seen.done;
+    expect(code(seen)).toBe("engine_unreachable");
+  });
+
+  it("carry no key that could end its header", () => {
+    expect(() => post(upstream(), "http://127.0.0.1:9", { apiKey: "a\r\nx: y" })).toThrow(/API key/);
+  });
+});
+
+function selfSigned(): { key: string; cert: string } {
+  const directory = mkdtempSync(join(tmpdir(), "evener-tls-"));
+  try {
+    const [key, cert] = [join(directory, "key"), join(directory, "cert")];
+    const name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+    const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"];
+    execFileSync("openssl", ["req", "-x509", ...kind, ...name, "-keyout", key, "-out", cert], { stdio: "ignore" });
+    return { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
 
 describe("small requests", () => {
   it("resolves with any status, whole", async () => {

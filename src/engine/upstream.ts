@@ -1,9 +1,11 @@
 /** The HTTP client to the engines, as the gateway sees it: callbacks for streams, promises for small answers. */
 import type { GatewayError } from "../conversation/errors.ts";
-import { createPools } from "./connection-pool.ts";
 import { DeadlineTicker } from "./deadline-ticker.ts";
 import { type EngineAddress, engineBase } from "./engine-address.ts";
 import { EngineCall } from "./engine-call.ts";
+import { type ConnectionPool, createConnectionPool } from "./http1/connection-pool.ts";
+import { requestText } from "./http1/request-text.ts";
+import type { ResponseHeaders } from "./http1/response-head.ts";
 import { type SmallAnswer, type SmallRequest, smallRequest } from "./small-request.ts";
 
 /** Milliseconds; 0 is no limit. Time in which the caller has paused the stream counts only towards the total. */
@@ -26,12 +28,10 @@ export const DEFAULT_ENGINE_TIMEOUTS: EngineTimeouts = {
   totalMs: 21_600_000,
 };
 
-export type ResponseHeaders = Record<string, string | string[] | undefined>;
-
 /** Exactly one of `onEnd` and `onError` is called, last; after `abort()` nothing is called at all. */
 export type UpstreamHandlers = {
   onHead(status: number, headers: ResponseHeaders): void;
-  /** The buffer is the handler's to keep. */
+  /** The buffer is only valid during the call: who keeps bytes copies them. */
   onData(bytes: Buffer): void;
   onEnd(): void;
   /** `engine_unreachable`, `engine_cut`, `engine_timeout` or `engine_failed`; `internal` when a handler threw. */
@@ -54,7 +54,7 @@ export type UpstreamOptions = {
 };
 
 export interface Upstream {
-  /** Sends a JSON body and streams the answer. Throws only for an address that is no URL. */
+  /** Sends a JSON body and streams the answer. Throws only for an address that is no URL, or an API key that no header can carry. */
   post(
     engine: EngineAddress,
     path: string,
@@ -70,11 +70,20 @@ export interface Upstream {
 }
 
 export function createUpstream(options: UpstreamOptions = {}): Upstream {
-  const pools = createPools({
-    ca: options.ca,
-    connectMs: options.connectMs ?? DEFAULT_ENGINE_TIMEOUTS.connectMs,
-  });
+  const { ca, connectMs = DEFAULT_ENGINE_TIMEOUTS.connectMs } = options;
+  const pools = new Map<string, ConnectionPool>();
   const ticker = new DeadlineTicker();
+  let closed = false;
+
+  function poolOf(origin: string): ConnectionPool {
+    let pool = pools.get(origin);
+    if (pool === undefined) {
+      pool = createConnectionPool(origin, { ca, connectMs });
+      pools.set(origin, pool);
+      if (closed) pool.close();
+    }
+    return pool;
+  }
 
   function start(
     engine: EngineAddress,
@@ -83,18 +92,16 @@ export function createUpstream(options: UpstreamOptions = {}): Upstream {
     timeouts: EngineTimeouts,
   ): UpstreamCall {
     const base = engineBase(engine.url);
-    const headers = ["accept", "*/*", "user-agent", "evener"];
-    if (request.body !== undefined) headers.push("content-type", "application/json");
-    if (engine.apiKey !== undefined) headers.push("authorization", `Bearer ${engine.apiKey}`);
-    if (request.requestId !== undefined) headers.push("x-request-id", request.requestId);
-    const dispatch = {
-      origin: base.origin,
-      path: base.prefix + request.path,
+    const pool = poolOf(base.origin);
+    const text = requestText({
       method: request.method,
-      headers,
-      body: request.body ?? null,
-    };
-    return new EngineCall(pools, ticker, dispatch, handlers, timeouts);
+      path: base.prefix + request.path,
+      host: pool.host,
+      apiKey: engine.apiKey,
+      requestId: request.requestId,
+      body: request.body,
+    });
+    return new EngineCall(pool, ticker, text, handlers, timeouts);
   }
 
   const request = (engine: EngineAddress, small: SmallRequest): Promise<SmallAnswer> =>
@@ -105,8 +112,10 @@ export function createUpstream(options: UpstreamOptions = {}): Upstream {
       start(engine, { method: "POST", path, body, requestId }, handlers, timeouts),
     request,
     get: (engine, path, limits) => request(engine, { method: "GET", path, ...limits }),
-    close: async () => {
-      await Promise.all([pools.kept.destroy(), pools.fresh.destroy()]);
+    close: () => {
+      closed = true;
+      for (const pool of pools.values()) pool.close();
+      return Promise.resolve();
     },
   };
 }
