@@ -10,6 +10,8 @@ export type UsageRow = {
   output: number;
   counted_by: string;
   outcome: string;
+  /** Exact, as in "0.0008448". */
+  cost_usd: string;
 };
 
 /** All requests so far, oldest first. */
