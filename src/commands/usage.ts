@@ -57,6 +57,10 @@ const Requests = z.object({
       duration_ms: z.int(),
       cost_usd: z.string(),
       repeat_of: z.string().nullable(),
+      error_code: z.string().nullable(),
+      cut_by: z.string().nullable(),
+      unbilled_prompt: z.int(),
+      unbilled_output: z.int(),
     }),
   ),
   next: z.string().nullable(),
@@ -115,9 +119,15 @@ const REQUEST_COLUMNS: readonly (Column & { value: (row: Request) => Cell; summe
   { title: "COST USD", align: "right", value: (row) => row.cost_usd },
   { title: "FIRST ms", value: (row) => row.first_token_ms },
   { title: "TOTAL ms", value: (row) => row.duration_ms },
-  { title: "OUTCOME", value: (row) => (row.repeat_of === null ? row.outcome : `${row.outcome}, sent again`) },
+  { title: "OUTCOME", most: 60, value: outcomeOf },
   { title: "COUNTED BY", value: (row) => row.counted_by },
 ];
+
+/** How it ended and why: `ok, cut by tenant month budget`, `error: budget_exceeded, sent again`. */
+function outcomeOf({ outcome, error_code, cut_by, repeat_of }: Request): string {
+  const ended = error_code === null ? outcome : `${outcome}: ${error_code}`;
+  return `${ended}${cut_by === null ? "" : `, cut by ${cut_by}`}${repeat_of === null ? "" : ", sent again"}`;
+}
 
 function showRequests(rows: Request[], { json, csv: asCsv }: Options): void {
   if (json) return printJson(rows);

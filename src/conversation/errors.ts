@@ -146,6 +146,7 @@ export const ERROR_TABLE = {
   },
   budget_exceeded: {
     status: 429,
+    openaiStatus: 402,
     anthropicType: "billing_error",
     openaiType: "insufficient_quota",
     openaiCode: "insufficient_quota",
@@ -154,6 +155,7 @@ export const ERROR_TABLE = {
   },
   insufficient_credit: {
     status: 429,
+    openaiStatus: 402,
     anthropicType: "billing_error",
     openaiType: "insufficient_quota",
     openaiCode: "insufficient_quota",

@@ -142,6 +142,13 @@ export type UsageRequest = {
   cost_usd: string;
   /** Request id of the earlier one that this one repeats: clients send it all again when a stream breaks. */
   repeat_of: string | null;
+  /** What failed, where something did. */
+  error_code: string | null;
+  /** Which limit ended the answer before its end, e.g. `tenant month budget`. */
+  cut_by: string | null;
+  /** Tokens that the engine computed beyond that limit, and that nobody is charged for (decisions/0071-no-overrun.md); not in the counts. */
+  unbilled_prompt: number;
+  unbilled_output: number;
 };
 
 export type UsagePage = {
@@ -179,6 +186,10 @@ export async function usageByRequest(
       "u.duration_ms",
       sql<bigint>`u.cost`.as("cost"),
       "u.repeat_of",
+      "u.error_code",
+      "u.cut_by",
+      "u.unbilled_prompt",
+      "u.unbilled_output",
     ])
     .orderBy("u.started_at")
     .orderBy("u.request_id")
@@ -189,11 +200,15 @@ export async function usageByRequest(
     );
   const found = await query.execute();
   const rows = found.slice(0, page.limit).map(
-    ({ cost, repeat_of, ...row }) =>
+    ({ cost, repeat_of, error_code, cut_by, unbilled_prompt, unbilled_output, ...row }) =>
       Object.assign(row, {
         started_at: row.started_at.toISOString(),
         cost_usd: formatUsd(cost),
         repeat_of,
+        error_code,
+        cut_by,
+        unbilled_prompt,
+        unbilled_output,
       }) satisfies UsageRequest,
   );
   const last = rows.at(-1);

@@ -156,7 +156,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("usage on $kind", ({ open
       expect(Object.keys(rows[0]!)).toEqual(
         (
           "request_id tenant key model session agent input_uncached cache_read cache_write output reasoning counted_by " +
-          "outcome started_at first_token_ms duration_ms cost_usd repeat_of"
+          "outcome started_at first_token_ms duration_ms cost_usd repeat_of error_code cut_by unbilled_prompt unbilled_output"
         ).split(" "),
       );
       expect(rows[3]).toMatchObject({
