@@ -28,9 +28,9 @@ export function createFinisher(parts: FinisherParts): Finish {
   const { settles, journal, journalAll, presence, patienceMs, onProblem } = parts;
 
   /** Rejects when it is in neither. */
-  const inJournal = async (item: SettleItem, applied: Promise<void>): Promise<void> => {
+  const inJournal = async (item: SettleItem, applied: Promise<void>, soon = true): Promise<void> => {
     const record: SettleRecord = { t: "settle", item };
-    const entry = journal.append(JSON.stringify(record));
+    const entry = journal.append(JSON.stringify(record), { soon });
     applied.then(
       () => entry.done(),
       (error: unknown) => {
@@ -58,6 +58,18 @@ export function createFinisher(parts: FinisherParts): Finish {
   return async (item, onApplied) => {
     const applied = settles.add(item);
     applied.then(onApplied, () => {});
+    if (journalAll && item.unheld) {
+      // Costs nothing, so it need not wait for the disk: only a power cut takes it from the database, and the journal has it a moment later.
+      const durable = inJournal(item, applied, false);
+      durable.catch(() => {});
+      try {
+        await inStore(applied);
+      } catch (error) {
+        if (!isStoreAway(error)) throw error;
+        await durable;
+      }
+      return;
+    }
     if (journalAll) {
       const [durable, stored] = await Promise.allSettled([inJournal(item, applied), inStore(applied)]);
       if (stored.status === "rejected" && !isStoreAway(stored.reason)) throw stored.reason;
