@@ -11,7 +11,7 @@ import type { RunningEvener } from "../support/evener.ts";
 import { startWithConfig } from "../support/wire-gateway.ts";
 import { type PlayedEngine, startPlayedEngine } from "./support/played-engine.ts";
 import { makeRepository, playFirstRequest, playSession, type PlayedSession } from "./support/prefix-session.ts";
-import { percent, renderThreads, sessionThreads, type Thread } from "./support/prefix-table.ts";
+import { percent, renderThreads, sessionThreads, type Step, type Thread } from "./support/prefix-table.ts";
 import { SERVED_MODEL, startVllm, type Vllm } from "./support/vllm.ts";
 
 const EVERY_TURN = 0.985;
@@ -65,8 +65,7 @@ describe.each(["accepting", "refusing", "forgetting"] as const)("over the templa
     const session = await playSession(await place(evener, version));
     const threads = await sessionThreads(evener, session.id);
     console.log(renderThreads(`${title}, template ${template}`, threads, session.userTurns));
-    const shares = threads.flatMap(({ steps }) => steps.flatMap(({ reused }) => reused ?? []));
-    summary.push(`${template}: ${title}: ${shares.length} turns, lowest ${percent(Math.min(...shares))}`);
+    summary.push(`${template}: ${title}: ${lowestShares(threads, session.userTurns)}`);
     await expectEnginesCounts(threads, before);
     return { ...session, threads };
   }
@@ -141,3 +140,13 @@ describe.each(["accepting", "refusing", "forgetting"] as const)("over the templa
     expectReuse(await play(evener, CLAUDE_VERSIONS[0], `Claude Code ${CLAUDE_VERSIONS[0]}, reasoning as text`));
   });
 });
+
+/** The lowest shares, apart where they may differ, as a line for people. */
+function lowestShares([main, ...subagents]: readonly Thread[], userTurns: readonly number[]): string {
+  const lowest = (steps: readonly Step[] = []): string =>
+    percent(Math.min(...steps.flatMap(({ reused }) => reused ?? [])));
+  const within = main?.steps.filter((_, index) => !userTurns.includes(index));
+  const begins = main?.steps.filter((_, index) => userTurns.includes(index));
+  const others = subagents.flatMap(({ steps }) => steps);
+  return `lowest ${lowest(within)} within a turn, ${lowest(begins)} where one begins, ${lowest(others)} in a subagent`;
+}

@@ -62,10 +62,7 @@ export function renderThreads(title: string, threads: readonly Thread[], userTur
       return row(String(index + 1), turn, String(prompt), String(cached), percent(reused));
     }),
   );
-  const head = [
-    row("request", "turn", "prompt", "cached", "of the prompt before"),
-    row("---", "---", "---", "---", "---"),
-  ];
+  const head = [row("request", "turn", "prompt", "cached", "share"), row("------:", "--------", "---", "---", "---")];
   return `${title}\n\n${[...head, ...lines].join("\n")}\n`;
 }
 
