@@ -3,6 +3,7 @@ import { GatewayError } from "../conversation/errors.ts";
 import { type DeadlineTicker, LARGEST_STEP_MS, type Watched } from "./deadline-ticker.ts";
 import type { Connection, ConnectionUser } from "./http1/connection.ts";
 import type { ConnectionPool } from "./http1/connection-pool.ts";
+import type { RequestText } from "./http1/request-text.ts";
 import type { ResponseHeaders } from "./http1/response-head.ts";
 import { isClosedByEngine, type Progress, transportError } from "./transport-error.ts";
 import type { EngineTimeouts, UpstreamCall, UpstreamHandlers } from "./upstream.ts";
@@ -14,7 +15,7 @@ const noHandlers: UpstreamHandlers = { onHead() {}, onData() {}, onEnd() {}, onE
 
 export class EngineCall implements UpstreamCall, ConnectionUser, Watched {
   #handlers: UpstreamHandlers;
-  readonly #request: string;
+  readonly #request: RequestText;
   readonly #pool: ConnectionPool;
   readonly #timeouts: EngineTimeouts;
   readonly #ticker: DeadlineTicker;
@@ -35,7 +36,7 @@ export class EngineCall implements UpstreamCall, ConnectionUser, Watched {
   constructor(
     pool: ConnectionPool,
     ticker: DeadlineTicker,
-    request: string,
+    request: RequestText,
     handlers: UpstreamHandlers,
     timeouts: EngineTimeouts,
   ) {

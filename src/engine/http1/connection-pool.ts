@@ -2,6 +2,7 @@
 import { type Socket, connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { Connection, type ConnectionUser, type OpenSocket } from "./connection.ts";
+import type { RequestText } from "./request-text.ts";
 import { ResponseFault } from "./response-fault.ts";
 
 export type PoolOptions = {
@@ -15,7 +16,7 @@ export type ConnectionPool = {
   /** The `Host` header. */
   readonly host: string;
   /** `fresh`: on a new connection, whatever there is. Fails through `user.onFailed`, never at once. */
-  send(request: string, user: ConnectionUser, options?: { fresh: boolean }): Connection | undefined;
+  send(request: RequestText, user: ConnectionUser, options?: { fresh: boolean }): Connection | undefined;
   /** Cuts all of them. Requests fail from now on. */
   close(): void;
 };

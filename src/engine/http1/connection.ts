@@ -1,5 +1,6 @@
 /** One connection to an engine: carries one request at a time, and tells its user what becomes of it. */
 import type { Socket } from "node:net";
+import type { RequestText } from "./request-text.ts";
 import { ResponseFault } from "./response-fault.ts";
 import type { ResponseHeaders } from "./response-head.ts";
 import { ResponseReader } from "./response-reader.ts";
@@ -35,7 +36,7 @@ export class Connection {
   #connecting: NodeJS.Timeout | undefined;
   #user: ConnectionUser | undefined;
   /** Waits for the connection to stand. */
-  #request: string | undefined;
+  #request: RequestText | undefined;
   #carried = 0;
 
   /** `connectMs`: longest attempt to connect. */
@@ -57,7 +58,7 @@ export class Connection {
   }
 
   /** Sends a request: its head and body, whole. */
-  send(request: string, user: ConnectionUser): void {
+  send(request: RequestText, user: ConnectionUser): void {
     this.#user = user;
     this.#request = request;
     if (this.#connecting === undefined) this.#write();
@@ -94,7 +95,7 @@ export class Connection {
     this.#reader.expect();
     this.#user?.onSent(this.#carried++);
     // Its user may have given up by now.
-    if (!this.#socket.destroyed) this.#socket.write(request, "utf8");
+    if (!this.#socket.destroyed) this.#socket.write(request.text, request.encoding);
   }
 
   #read(bytes: Buffer): void {

@@ -11,13 +11,21 @@ export type RequestParts = {
   body?: string | undefined;
 };
 
+/** As `encoding` it becomes the bytes to send. */
+export type RequestText = { text: string; encoding: "latin1" | "utf8" };
+
 /** Throws a plain Error for an API key that no header can carry. */
-export function requestText({ method, path, host, apiKey, requestId, body }: RequestParts): string {
+export function requestText({ method, path, host, apiKey, requestId, body }: RequestParts): RequestText {
   let head = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\naccept: */*\r\nuser-agent: evener\r\n`;
   if (apiKey !== undefined) head += `authorization: Bearer ${visible(apiKey)}\r\n`;
   if (requestId !== undefined) head += `x-request-id: ${visible(requestId)}\r\n`;
-  if (body === undefined) return `${head}\r\n`;
-  return `${head}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+  if (body === undefined) return { text: `${head}\r\n`, encoding: "latin1" };
+  const length = Buffer.byteLength(body);
+  return {
+    text: `${head}content-type: application/json\r\ncontent-length: ${length}\r\n\r\n${body}`,
+    // Bytes as many as characters are ASCII, which latin1 copies as it stands.
+    encoding: length === body.length ? "latin1" : "utf8",
+  };
 }
 
 /** Anything else could end the header, and begin one of its own. */

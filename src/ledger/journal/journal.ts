@@ -10,14 +10,14 @@ import { frame } from "./frames.ts";
 import { type Segment, appendTo, createSegment, removeSegment, sealSegment } from "./segment.ts";
 
 export type JournalEntry = {
-  /** Resolves when the record is on disk. */
+  /** Resolves when the record is on disk, or need not be any more. */
   readonly durable: Promise<void>;
   /** Say that the record's work is done, so that it need not be kept. */
   done(): void;
 };
 
 export type Journal = {
-  /** `soon`: false lets the record wait for others a moment, so that many share one write. */
+  /** `soon`: false lets the record wait for others a moment, so that many share one write; what is done by then is not written. */
   append(record: string, options?: { soon: boolean }): JournalEntry;
   /** Goes on in a new file, so that what is done can be removed. */
   roll(): Promise<void>;
@@ -41,10 +41,10 @@ export type JournalOptions = {
 };
 
 const MOST_A_SYNC = 1024;
-/** How long a record may wait for others. */
-const LINGER_MS = 20;
+/** How long a record may wait for others. What is done by then, as short answers are, is never written. */
+const LINGER_MS = 100;
 
-type Item = { bytes: Buffer; segment: Segment | undefined; done: boolean } | "roll";
+type Item = { record: string; segment: Segment | undefined; done: boolean } | "roll";
 
 export function createJournal(options: JournalOptions): Journal {
   const { directory, ledger, segmentBytes = 64 * 1024 * 1024, beforeRemoval, onProblem = () => {} } = options;
@@ -70,7 +70,7 @@ export function createJournal(options: JournalOptions): Journal {
         segments.push(current);
       }
       try {
-        await appendTo(current, Buffer.concat(records.map((record) => record.bytes)));
+        await appendTo(current, Buffer.concat(records.map(({ record }) => frame(record))));
       } catch (error) {
         // What a failed fdatasync left is unknown: these records are not acknowledged, and the next ones get a new file.
         await seal().catch(() => {});
@@ -86,18 +86,21 @@ export function createJournal(options: JournalOptions): Journal {
   };
   const writes = batcher(write, MOST_A_SYNC);
 
-  let lingering: (() => void)[] = [];
+  type Lingering = { item: Item & object; resolve: (value: undefined) => void; reject: (error: unknown) => void };
+  let lingering: Lingering[] = [];
   let timer: NodeJS.Timeout | undefined;
   const writeLingering = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    const adds = lingering;
+    const waited = lingering;
     lingering = [];
-    for (const add of adds) add();
+    for (const { item, resolve, reject } of waited)
+      if (item.done) resolve(undefined);
+      else writes.add(item).then(resolve, reject);
   };
-  const linger = (item: Item): Promise<undefined> =>
+  const linger = (item: Item & object): Promise<undefined> =>
     new Promise((resolve, reject) => {
-      lingering.push(() => void writes.add(item).then(resolve, reject));
+      lingering.push({ item, resolve, reject });
       timer ??= setTimeout(writeLingering, LINGER_MS);
     });
 
@@ -123,7 +126,7 @@ export function createJournal(options: JournalOptions): Journal {
 
   return {
     append(record, { soon } = { soon: true }) {
-      const item: Item & object = { bytes: frame(record), segment: undefined, done: false };
+      const item: Item & object = { record, segment: undefined, done: false };
       if (soon && lingering.length > 0) writeLingering();
       return {
         durable: soon ? writes.add(item) : linger(item),
