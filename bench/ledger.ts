@@ -1,15 +1,16 @@
 /**
  * What money costs a request: reserve and settle through the gateway's own ledger, both durable, on each store.
  *
- *     node bench/ledger.ts [--stores postgres,pglite] [--seconds 5] [--tries 3] [--json FILE]
+ *     node bench/ledger.ts [--stores postgres,pglite] [--seconds 5] [--tries 3] [--wait 0] [--json FILE]
  *
  * Every figure is of whole requests (reserved, then settled with its usage row); the ledger is verified at the end, so that a fast
  * wrong one is no result. Postgres is Debian's, with its defaults (fsync on). A try during which other processes kept more than 0.15
- * cores busy is repeated, and the quietest one counts.
+ * cores busy is repeated, and the quietest one counts; before each, `--wait` gives the machine so many seconds to become quiet.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Store, openStore } from "../src/db/open-store.ts";
 import type { Ledger } from "../src/ledger/ledger-types.ts";
@@ -45,12 +46,14 @@ const SCENARIOS: readonly Scenario[] = [
 const MANY = 1_000;
 const WARM_UP_MS = 1_000;
 const QUIET_CORES = 0.15;
+const LOOK_MS = 500;
 
 const { values } = parseArgs({
   options: {
     stores: { type: "string", default: "postgres,pglite" },
     seconds: { type: "string", default: "5" },
     tries: { type: "string", default: "3" },
+    wait: { type: "string", default: "0" },
     json: { type: "string" },
   },
 });
@@ -100,7 +103,18 @@ async function run(ledger: Ledger, payers: readonly Payer[], { inFlight, priced 
   };
 }
 
-async function quietest(tries: number, attempt: () => Promise<Try>): Promise<Try> {
+/** Resolves when the machine is quiet, or after so long. */
+async function quiet(seconds: number): Promise<void> {
+  const until = performance.now() + seconds * 1_000;
+  while (performance.now() < until) {
+    const before = { at: performance.now(), busy: machineBusyMs() };
+    await setTimeout(LOOK_MS);
+    if ((machineBusyMs() - before.busy) / (performance.now() - before.at) < QUIET_CORES) return;
+  }
+}
+
+async function quietest(tries: number, run: () => Promise<Try>): Promise<Try> {
+  const attempt = () => quiet(Number(values.wait)).then(run);
   let best = await attempt();
   for (let n = 1; n < tries && best.otherCores > QUIET_CORES; n++) {
     const next = await attempt();
