@@ -39,6 +39,11 @@ type Row = {
   counted_by: string;
   outcome: string;
   cost_usd: string;
+  /** Which limit ended the answer. */
+  cut_by: string | null;
+  /** Counted beyond a limit, and not billed. */
+  unbilled_prompt: number;
+  unbilled_output: number;
 };
 
 /** What was asked in the round must have ended, but for what the gateway's death cut. */
@@ -87,9 +92,13 @@ function* auditRequest(
   else if (told.requestId !== undefined && told.requestId !== row.request_id) yield ["wrong", "is another request's"];
   const generated = answer?.counts.at(-1)?.output ?? 0;
   if (row.outcome === "recovered") tally.recovered++;
-  if (row.output > generated) yield ["doubled", "is billed more than was generated"];
-  const prompt = row.input_uncached + row.cache_read + row.cache_write;
-  if (prompt !== answer?.prompt && (row.output > 0 || prompt > 0))
+  // What came too late to be stopped at a limit is noted, and not billed.
+  const output = row.output + row.unbilled_output;
+  const prompt = row.input_uncached + row.cache_read + row.cache_write + row.unbilled_prompt;
+  if (row.unbilled_output + row.unbilled_prompt > 0 && told?.ask.payer.tight !== true)
+    yield ["lost", "is billed in part, where there was no limit"];
+  if (output > generated) yield ["doubled", "is billed more than was generated"];
+  if (prompt !== answer?.prompt && (output > 0 || prompt > 0))
     yield ["wrong", "is billed another prompt than the engine had"];
   if (row.cache_read > (answer?.cached ?? 0)) yield ["wrong", "is billed more cached tokens than the engine found"];
   if (parseUsd(row.cost_usd) !== expectedCost(row, told)) yield ["wrong", "has another cost than its tokens have"];
@@ -97,33 +106,32 @@ function* auditRequest(
   if (told?.end === "whole") {
     tally.whole++;
     if (row.outcome !== "ok") yield ["lost", `came to its end, and is noted as ${row.outcome}`];
-    if (row.counted_by !== "engine") yield ["wrong", `is complete, and was counted by the ${row.counted_by}`];
+    if (output !== told.output) yield ["lost", "is billed another output than its client was told"];
     if (told.seen !== told.output) yield ["wrong", "says another output than it has"];
-    // Of what came too late to be stopped, only as much is billed as its limit had left.
-    if (told.ask.payer.tight) return;
-    if (row.output !== told.output) yield ["lost", "is billed another output than its client was told"];
-    // Only what could not be paid for ends before all that was asked for is there.
-    const complete = !told.limited || told.ask.tokens === generated;
-    if (complete && row.output !== generated)
-      yield ["lost", "is complete, and billed another output than was generated"];
-    if (complete && row.cache_read !== answer?.cached)
+    if (row.counted_by !== "engine") yield ["wrong", `is complete, and was counted by the ${row.counted_by}`];
+    if (row.cut_by !== null) {
+      // The engine was stopped; it says what it had in its cache only at the end.
+      if (!told.limited) yield ["wrong", "was ended by a limit, and does not say so"];
+      return;
+    }
+    if (output !== generated) yield ["lost", "is complete, and billed another output than was generated"];
+    if (row.unbilled_prompt === 0 && row.cache_read !== answer?.cached)
       yield ["wrong", "is complete, and billed other cached tokens than the engine's"];
     return;
   }
   tally.broken++;
-  if (told?.ask.payer.tight === true) return;
   // A failure is said once it is settled, too; an answer that nobody saw anything of costs nothing then.
   if (told?.end === "error") {
-    if (row.output < told.seen) yield ["lost", "failed, and is billed less than its client saw"];
+    if (output < told.seen) yield ["lost", "failed, and is billed less than its client saw"];
     if (told.seen === 0) return;
   }
   const end = Math.min(killedAt ?? Infinity, told?.endedAt ?? Infinity);
   if (row.outcome === "recovered" && killedAt !== undefined && killedAt - end > MOST_SETTLING_MS)
     yield ["late", `ended ${killedAt - end} ms before the gateway, and was not settled`];
-  const missing = answer?.counts.find(({ output }) => output > row.output);
+  const missing = answer?.counts.find((count) => count.output > output);
   const last = answer?.counts.findLast(({ at }) => at <= end);
   if (missing === undefined || last === undefined || last.at < missing.at) return;
-  tally.unbilledTokens = Math.max(tally.unbilledTokens, last.output - row.output);
+  tally.unbilledTokens = Math.max(tally.unbilledTokens, last.output - output);
   tally.unbilledMs = Math.max(tally.unbilledMs, last.at - missing.at);
   if (last.at - missing.at > MOST_UNBILLED_MS) yield ["late", `lacks ${last.at - missing.at} ms of its tokens`];
 }
