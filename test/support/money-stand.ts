@@ -1,5 +1,5 @@
 /** What gateway-level tests of money stand on: one simulated engine, and built gateways before it that share a store. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SimulatorOptions } from "../../src/simulator/options.ts";
@@ -61,8 +61,14 @@ export async function startMoneyStand(
     closers.push(() => rmSync(folder, { recursive: true, force: true }));
     const simulator = await startSimulator({ model: "test-model", keepRequests: 20_000, ...options.simulator });
     closers.push(() => simulator.close());
+    const config = join(folder, "evener.yaml");
+    // A client that is shown nothing yet soon has a head all the same.
+    writeFileSync(config, JSON.stringify({ timeouts: { ping_ms: 200 } }));
     // Gateways of one database share the secret of its keys.
-    const env: Record<string, string> = { EVENER_SECRET: "a secret that these gateways share, as they must" };
+    const env: Record<string, string> = {
+      EVENER_CONFIG: config,
+      EVENER_SECRET: "a secret that these gateways share, as they must",
+    };
     if (store === "postgres") {
       const postgres = await startPostgres();
       closers.push(() => postgres.stop());
