@@ -45,6 +45,8 @@ export function jsonLogger(level: LogLevel, write?: (line: string) => void): Log
 function standardOutput(): { out: DestinationStream; flush: () => void } {
   const out = destination({
     fd: 1,
+    // As text it would measure all that waits, again for every line.
+    contentMode: "buffer",
     // A slow reader of our output must not stop the event loop. pino flushes it at exit.
     sync: false,
     minLength: GATHERED_BYTES,
@@ -52,7 +54,7 @@ function standardOutput(): { out: DestinationStream; flush: () => void } {
     maxLength: MOST_WAITING_BYTES,
     periodicFlush: FLUSH_MS,
   });
-  return { out, flush: () => out.flush() };
+  return { out: { write: (line) => out.write(Buffer.from(line) as unknown as string) }, flush: () => out.flush() };
 }
 
 /** Written out, so that a field added to the record somewhere is not logged by accident. */
