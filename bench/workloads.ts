@@ -37,7 +37,7 @@ export const WORKLOADS: readonly Workload[] = [
     promptBytes: 1_024,
     chunks: 20,
     durationMs: 4_000,
-    warmUp: 500,
+    warmUp: 6_000,
   },
   {
     ...base,
@@ -49,7 +49,7 @@ export const WORKLOADS: readonly Workload[] = [
     tools: 20,
     chunks: 200,
     durationMs: 4_000,
-    warmUp: 100,
+    warmUp: 300,
   },
   {
     ...base,
