@@ -33,6 +33,7 @@ export class UsageFold {
   #completion = 0;
   #reasoning = 0;
   #reported = false;
+  #cachedReported = false;
   #ownPrompt = 0;
   #ownCompletion = 0;
 
@@ -40,7 +41,10 @@ export class UsageFold {
   report(report: UsageReport): void {
     this.#reported = true;
     if (report.prompt !== undefined && report.prompt > this.#prompt) this.#prompt = report.prompt;
-    if (report.cached !== undefined && report.cached > this.#cached) this.#cached = report.cached;
+    if (report.cached !== undefined) {
+      this.#cachedReported = true;
+      if (report.cached > this.#cached) this.#cached = report.cached;
+    }
     if (report.cacheWritten !== undefined && report.cacheWritten > this.#cacheWritten)
       this.#cacheWritten = report.cacheWritten;
     if (report.completion !== undefined && report.completion > this.#completion) this.#completion = report.completion;
@@ -57,7 +61,7 @@ export class UsageFold {
   restart(): void {
     this.#prompt = this.#cached = this.#cacheWritten = this.#completion = this.#reasoning = 0;
     this.#ownPrompt = this.#ownCompletion = 0;
-    this.#reported = false;
+    this.#reported = this.#cachedReported = false;
   }
 
   get countedBy(): CountedBy {
@@ -67,6 +71,11 @@ export class UsageFold {
   /** Whether the engine has said how long the prompt is. */
   get promptReported(): boolean {
     return this.#prompt > 0;
+  }
+
+  /** Whether the engine has said how much of the prompt it had cached. */
+  get cachedReported(): boolean {
+    return this.#cachedReported;
   }
 
   /** All prompt tokens, cached ones included. */

@@ -59,6 +59,7 @@ export class Exchange<Info extends EngineInfo> {
   #call: UpstreamCall | undefined;
   #decoder: ChatStreamDecoder | undefined;
   #over = false;
+  #cut = false;
   #refitted = false;
   #retriedEmpty = false;
   /** Whether the answer so far has text or a tool call: reasoning alone is not an answer. */
@@ -69,6 +70,11 @@ export class Exchange<Info extends EngineInfo> {
     this.#plan = plan;
     this.#sink = sink;
     this.#body = plan.body;
+  }
+
+  /** Whether the gateway ended the answer before the engine did: at a stop sequence, at a limit, or because the client left. */
+  get cut(): boolean {
+    return this.#cut;
   }
 
   /** The replica that gave the answer, or is giving it. */
@@ -89,7 +95,7 @@ export class Exchange<Info extends EngineInfo> {
   /** Stops the engine and ends without a terminal event: the client has gone. False if the answer had already ended. */
   abort(): boolean {
     if (this.#over) return false;
-    this.#over = true;
+    this.#over = this.#cut = true;
     this.#leave();
     this.#call?.abort();
     // What came so far is counted, also where the engine itself reports nothing.
@@ -100,6 +106,7 @@ export class Exchange<Info extends EngineInfo> {
   /** Ends the answer as if its token limit were reached, and stops the engine. */
   endAtLimit(): void {
     if (this.#over) return;
+    this.#cut = true;
     this.#decoder?.abandon();
     this.#call?.abort();
     this.#end({ type: "finish", reason: "length" });
@@ -219,7 +226,8 @@ export class Exchange<Info extends EngineInfo> {
     this.#over = true;
     this.#leave();
     // An engine whose stream is of no use any more must not go on with it. After a finish of its own it has ended by itself.
-    if (event.type === "error" || this.#decoder?.stopped === true) this.#call?.abort();
+    this.#cut ||= event.type === "error" || this.#decoder?.stopped === true;
+    if (this.#cut) this.#call?.abort();
     this.#sink.end(event);
   }
 

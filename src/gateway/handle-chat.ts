@@ -17,8 +17,8 @@ import { collectingSink, sendError, streamingSink } from "./answer-sink.ts";
 import { chatTarget } from "./chat-target.ts";
 import { Exchange } from "./exchange.ts";
 import type { Gateway } from "./gateway.ts";
+import { watchPrefix } from "./known-prefix.ts";
 import { type End, Meter, type Metered } from "./meter.ts";
-import { watchPrefix } from "./prefix-break.ts";
 import { fitPrompt } from "./prompt-fit.ts";
 import { readBody } from "./read-body.ts";
 import { Reply } from "./reply.ts";
@@ -52,7 +52,7 @@ export async function handleChat(
       startedAt,
       startedMs,
       repeatOf: null,
-      prefixBreak: null,
+      prefix: {},
     };
     const { usage } = (meter = new Meter(gateway, metered));
     const model = resolveModel(gateway, request.model, principal.models);
@@ -71,15 +71,13 @@ export async function handleChat(
 
     const owner = `${principal.keyId}/${session ?? ""}/${agent ?? ""}`;
     metered.repeatOf = gateway.repeats.take(owner, prompt) ?? null;
-    const prefixBreak = watchPrefix(
+    const prefix = watchPrefix(
       gateway.prefixGuard,
       { tenant: principal.tenantId, session, agent, model: model.id },
       prompt,
     );
-    if (prefixBreak !== undefined) {
-      metered.prefixBreak = prefixBreak.text;
-      gateway.observer.prefixBroken(model.id, prefixBreak.cause);
-    }
+    meter.begins(prefix, replica.address.name);
+    if (prefix.broken !== undefined) gateway.observer.prefixBroken(model.id, prefix.broken.cause);
     if (request.ignored.length > 0) gateway.observer.ignored(codec.name, request.ignored);
 
     const context: AnswerContext = {
@@ -95,9 +93,9 @@ export async function handleChat(
     const sinkOptions = { codec, context, reply, headers };
     const sink = request.stream ? streamingSink(sinkOptions, gateway.silence) : collectingSink(sinkOptions);
 
-    const settle = (end: Omit<End, "engine">): Promise<void> => {
+    const settle = (end: Omit<End, "engine" | "cut">): Promise<void> => {
       gateway.inFlight--;
-      return meteredBy.settle({ ...end, engine: exchange.replica?.address.name ?? null });
+      return meteredBy.settle({ ...end, engine: exchange.replica?.address.name ?? null, cut: exchange.cut });
     };
     const meteredBy = meter;
     const exchange = new Exchange<EngineInfo>(

@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ChatRequest } from "../conversation/request.ts";
 import type { Reservation } from "../ledger/ledger-types.ts";
 import type { UsageRow } from "../ledger/usage-row.ts";
+import type { Line } from "../routing/prefix-guard/prefix-guard.ts";
 import { Meter } from "./meter.ts";
 import type { PromptFit } from "./prompt-fit.ts";
 
@@ -46,7 +47,7 @@ async function reservedMeter() {
       startedAt: new Date(),
       startedMs: performance.now(),
       repeatOf: null,
-      prefixBreak: null,
+      prefix: {},
       principal: { tenantId: "ten_1", keyId: "key_1", tenant: "t", key: "k", models: null },
       request: request as ChatRequest,
     },
@@ -55,7 +56,7 @@ async function reservedMeter() {
   return { meter, settled };
 }
 
-const FAILED = { outcome: "error", finishReason: null, engine: null, billed: false } as const;
+const FAILED = { outcome: "error", finishReason: null, engine: null, cut: true, billed: false } as const;
 
 test("an engine that answered without saying how long the prompt is has its prompt counted", async () => {
   const { meter, settled } = await reservedMeter();
@@ -71,4 +72,55 @@ test("of an attempt that nobody saw, and that no other one followed, nothing is 
   meter.restarted();
   await meter.settle(FAILED);
   expect(settled).toMatchObject([{ usage: { inputUncached: 0, output: 0 }, firstTokenMs: null }]);
+});
+
+describe("what an engine had cached of a prompt whose answer was cut off", () => {
+  const LINE: Line = { computed: { engine: "e1", tokens: 1_000 } };
+  const GONE = { outcome: "client_gone", finishReason: null, engine: "e1", cut: true, billed: true } as const;
+
+  test("is taken to be what it had computed for the session's last prompt, in whole blocks", async () => {
+    const { meter, settled } = await reservedMeter();
+    meter.begins({ computed: LINE.computed }, "e1");
+    meter.usage.report({ prompt: 1_200, completion: 5 });
+    await meter.settle(GONE);
+    expect(settled).toMatchObject([
+      { usage: { inputUncached: 1_200 - 896, cacheRead: 896, output: 5 }, countedBy: "gateway" },
+    ]);
+  });
+
+  test("is never more than the prompt", async () => {
+    const { meter, settled } = await reservedMeter();
+    meter.begins({ computed: LINE.computed }, "e1");
+    meter.usage.report({ prompt: 300, completion: 5 });
+    await meter.settle(GONE);
+    expect(settled).toMatchObject([{ usage: { inputUncached: 44, cacheRead: 256 } }]);
+  });
+
+  test.each([
+    ["the engine said so itself", { ...GONE }, { prompt: 1_200, cached: 0, completion: 5 }, "e1"],
+    ["the answer came to its end", { ...GONE, cut: false, outcome: "ok" }, { prompt: 1_200, completion: 5 }, "e1"],
+    ["another engine answered", { ...GONE, engine: "e2" }, { prompt: 1_200, completion: 5 }, "e1"],
+    ["another engine was asked first", { ...GONE }, { prompt: 1_200, completion: 5 }, "e2"],
+  ] as const)("is what was reported when %s", async (_why, end, report, asked) => {
+    const { meter, settled } = await reservedMeter();
+    meter.begins({ computed: LINE.computed }, asked);
+    meter.usage.report(report);
+    await meter.settle(end);
+    expect(settled).toMatchObject([{ usage: { inputUncached: 1_200, cacheRead: 0 }, countedBy: "engine" }]);
+  });
+
+  test("is known of the next prompt only where an engine told it of this one, at its end", async () => {
+    const lines: Line[] = [{}, {}, {}];
+    for (const [line, cut, report] of [
+      [lines[0], false, { prompt: 1_200, cached: 1_024, completion: 5 }],
+      [lines[1], true, { prompt: 1_200, cached: 1_024, completion: 5 }],
+      [lines[2], false, { prompt: 1_200, completion: 5 }],
+    ] as const) {
+      const { meter } = await reservedMeter();
+      meter.begins({ line: line! }, "e1");
+      meter.usage.report(report);
+      await meter.settle({ ...GONE, outcome: "ok", cut });
+    }
+    expect(lines).toEqual([{ computed: { engine: "e1", tokens: 1_200 } }, {}, {}]);
+  });
 });

@@ -10,15 +10,18 @@ import { UsageFold } from "../conversation/usage.ts";
 import { estimateTokens, guessTokens } from "../engine/estimate-tokens.ts";
 import type { Ledger, Reservation } from "../ledger/ledger-types.ts";
 import type { Outcome, UsageRow } from "../ledger/usage-row.ts";
+import type { KnownPrefix } from "./known-prefix.ts";
+import { LikelyUsage } from "./likely-usage.ts";
 import type { Observer } from "./observer.ts";
 import type { PromptFit } from "./prompt-fit.ts";
 
 /** What is known of a request once it is read; `model` is what the client called it until it is resolved. */
-export type Metered = Pick<UsageRow, "requestId" | "model" | "wire" | "startedAt" | "repeatOf" | "prefixBreak"> & {
+export type Metered = Pick<UsageRow, "requestId" | "model" | "wire" | "startedAt" | "repeatOf"> & {
   principal: Principal;
   request: ChatRequest;
   /** `performance.now()` at the request's start. */
   startedMs: number;
+  prefix: KnownPrefix;
 };
 
 /**
@@ -33,12 +36,15 @@ export type End = {
   error?: GatewayError;
   /** The replica that answered, or was the last to be asked. */
   engine: string | null;
+  /** Whether it ended before the engine had said its last figures. */
+  cut: boolean;
   /** False: of the answer nothing reached the client, nor ever will, so it costs nothing. */
   billed: boolean;
 };
 
 export class Meter {
   readonly usage = new UsageFold();
+  readonly #likely = new LikelyUsage(this.usage);
   readonly #ledger: Ledger;
   readonly #observer: Observer;
   readonly #metered: Metered;
@@ -74,10 +80,16 @@ export class Meter {
         return guessTokens(fit.body);
       },
       maxOutput: fit.maxOutput,
-      counts: this.usage,
+      counts: this.#likely,
       onExhausted,
     });
     return this.#reservation.cap;
+  }
+
+  /** What is known of the prompt's beginning; `engine` is who is asked first. */
+  begins(prefix: KnownPrefix, engine: string): void {
+    this.#metered.prefix = prefix;
+    if (prefix.computed?.engine === engine) this.#likely.computed = prefix.computed;
   }
 
   /** Frees what is held: the client left before the engine was called. */
@@ -88,7 +100,7 @@ export class Meter {
   /** Leaves a row of a request that no engine was asked to answer. It costs nothing. */
   refused(error: GatewayError): void {
     if (WITHOUT_ROW.has(error.code)) return;
-    const row = this.#row({ outcome: "error", finishReason: null, error, engine: null, billed: false });
+    const row = this.#row({ outcome: "error", finishReason: null, error, engine: null, cut: true, billed: false });
     const durable = this.#reservation?.void(row) ?? this.#ledger.record(row);
     durable.catch((thrown: unknown) => this.#observer.recordFailed(this.#metered.requestId, thrown));
   }
@@ -122,6 +134,9 @@ export class Meter {
   }
 
   #settle(end: End): Promise<void> {
+    const { line } = this.#metered.prefix;
+    if (!end.cut && line !== undefined && end.engine !== null && this.usage.cachedReported)
+      line.computed = { engine: end.engine, tokens: this.usage.prompt };
     const row = this.#row(end);
     this.#observer.settled(row, this.#metered.principal, end.error);
     const reservation = this.#reservation;
@@ -130,8 +145,9 @@ export class Meter {
     return durable.catch((thrown: unknown) => this.#observer.recordFailed(row.requestId, thrown));
   }
 
-  #row({ outcome, finishReason, error, engine }: End): UsageRow {
-    const { requestId, principal, request, model, wire, startedAt, startedMs, repeatOf, prefixBreak } = this.#metered;
+  #row({ outcome, finishReason, error, engine, cut }: End): UsageRow {
+    const { requestId, principal, request, model, wire, startedAt, startedMs, repeatOf, prefix } = this.#metered;
+    const likely = cut && this.#likely.guessed && engine === this.#likely.computed?.engine;
     return {
       requestId,
       tenantId: principal.tenantId,
@@ -142,8 +158,8 @@ export class Meter {
       streamed: request.stream,
       session: request.identity.session ?? null,
       agent: request.identity.agent ?? null,
-      usage: this.usage.usage,
-      countedBy: this.usage.countedBy,
+      usage: likely ? this.#likely.usage : this.usage.usage,
+      countedBy: likely ? "gateway" : this.usage.countedBy,
       outcome,
       finishReason,
       errorCode: error?.code ?? null,
@@ -152,7 +168,7 @@ export class Meter {
       firstTokenMs: this.#firstTokenMs,
       durationMs: Math.round(performance.now() - startedMs),
       repeatOf,
-      prefixBreak,
+      prefixBreak: prefix.broken?.text ?? null,
     };
   }
 }

@@ -84,7 +84,8 @@ describe("after a mixed load", () => {
     const counts = Object.entries(byOutcome).map(([outcome, of = []]) => [outcome, of.length]);
     expect(Object.fromEntries(counts)).toEqual({ ok: 7 * ROUNDS, client_gone: 2 * ROUNDS, error: ROUNDS });
     expect(new Set(rows.map((row) => row.request_id)).size).toBe(rows.length);
-    expect(rows.filter((row) => row.outcome !== "error" && row.counted_by !== "engine")).toEqual([]);
+    const guessed = rows.filter((row) => row.outcome !== "error" && row.counted_by !== "engine");
+    expect(guessed.length).toBeLessThanOrEqual(CUT_A_ROUND * ROUNDS);
   });
 
   it("the prompts are the engine's to the token", () => {
@@ -98,10 +99,10 @@ describe("after a mixed load", () => {
   });
 
   it("no more is taken for cached than was, and less only where an answer was cut off", () => {
-    // vLLM says what was cached only in an answer's last chunk, which a cut answer does not reach.
+    // vLLM says what was cached only in an answer's last chunk, which a cut answer does not reach: what its session had before is taken for it.
     const missing = engine.cachedTokens - sum(rows, (row) => row.cache_read);
     expect(missing).toBeGreaterThanOrEqual(0);
-    const cut = rows.filter((row) => row.cache_read === 0 && row.outcome !== "error");
+    const cut = rows.filter((row) => row.outcome !== "error" && (row.cache_read === 0 || row.counted_by !== "engine"));
     expect(missing).toBeLessThanOrEqual(sum(cut, promptTokens));
   });
 

@@ -29,17 +29,19 @@ function verdictOf(...prompts: GuardedPrompt[]) {
 
 describe("what begins with the prompt before it", () => {
   it("is the first, then extends", () => {
-    expect(verdictOf(prompt(HEAD))).toEqual({ kind: "first" });
-    expect(verdictOf(prompt(HEAD), prompt(SESSION))).toEqual({ kind: "extends" });
+    expect(verdictOf(prompt(HEAD))).toMatchObject({ kind: "first" });
+    expect(verdictOf(prompt(HEAD), prompt(SESSION))).toMatchObject({ kind: "extends" });
   });
 
   it("extends when sent again, and when it is a beginning of what was sent", () => {
-    expect(verdictOf(prompt(SESSION), prompt(SESSION))).toEqual({ kind: "extends" });
-    expect(verdictOf(prompt(SESSION), prompt(HEAD))).toEqual({ kind: "extends" });
+    expect(verdictOf(prompt(SESSION), prompt(SESSION))).toMatchObject({ kind: "extends" });
+    expect(verdictOf(prompt(SESSION), prompt(HEAD))).toMatchObject({ kind: "extends" });
   });
 
   it("extends when the last message was continued", () => {
-    expect(verdictOf(prompt(SESSION), prompt([...HEAD, "a:call", "t:result", "a:done", "u:two and three"]))).toEqual({
+    expect(
+      verdictOf(prompt(SESSION), prompt([...HEAD, "a:call", "t:result", "a:done", "u:two and three"])),
+    ).toMatchObject({
       kind: "extends",
     });
   });
@@ -96,12 +98,12 @@ describe("what diverged", () => {
       "history-replaced",
     ],
   ] as const)("is named with its place: %s", (_, next, at, cause) => {
-    expect(verdictOf(prompt(SESSION), next)).toEqual({ kind: "diverged", at, cause });
+    expect(verdictOf(prompt(SESSION), next)).toMatchObject({ kind: "diverged", at, cause });
   });
 
   it("is said once: the next prompt is compared with the new one", () => {
     const edited = changed(2, "a:other");
-    expect(verdictOf(prompt(SESSION), prompt(edited), prompt([...edited, "a:x"]))).toEqual({ kind: "extends" });
+    expect(verdictOf(prompt(SESSION), prompt(edited), prompt([...edited, "a:x"]))).toMatchObject({ kind: "extends" });
   });
 
   it("is found for any change of any message", () => {
@@ -152,7 +154,7 @@ describe("lines of one session", () => {
     const guard = createPrefixGuard();
     guard.observe(key, prompt(HEAD));
     for (const other of [{ tenant: "x" }, { session: "x" }, { agent: "x" }, { model: "x" }]) {
-      expect(guard.observe({ ...key, ...other }, prompt(HEAD))).toEqual({ kind: "first" });
+      expect(guard.observe({ ...key, ...other }, prompt(HEAD))).toMatchObject({ kind: "first" });
     }
   });
 });
@@ -183,7 +185,7 @@ describe("what it keeps", () => {
     expect(guard.session("t", "s44")).toHaveLength(0);
     const large = Array.from({ length: 500 }, (_, index) => `a:${index}`);
     guard.observe({ ...key, session: "large" }, prompt(large));
-    expect(guard.observe({ ...key, session: "large" }, prompt([...large, "u:x"]))).toEqual({ kind: "extends" });
+    expect(guard.observe({ ...key, session: "large" }, prompt([...large, "u:x"]))).toMatchObject({ kind: "extends" });
     expect(guard.session("t", "s49")).toHaveLength(0);
   });
 });

@@ -10,9 +10,18 @@ import { commonMessages, type Fingerprint, fingerprint, type GuardedPrompt } fro
 /** Whose prompts are compared with each other. */
 export type GuardKey = { tenant: string; session: string; agent: string | undefined; model: string };
 
-export type Verdict =
-  /** Nothing to compare with: a session's first request, or a side call that has nothing in common with the others. */
-  { kind: "first" } | { kind: "extends" } | ({ kind: "diverged" } & Divergence);
+export type Verdict = { /** The prompt as it is remembered. */ line: Line } & (
+  | /** Nothing to compare with: a session's first request, or a side call that has nothing in common with the others. */
+    { kind: "first" }
+  | /** `before`: the prompt that it begins with. */ { kind: "extends"; before: Line }
+  | ({ kind: "diverged" } & Divergence)
+);
+
+/** A remembered prompt. Once its answer has ended, whoever had it answered may note here what that engine now holds. */
+export type Line = { computed?: Computed };
+
+/** `tokens`: length of the prompt, as the engine counted it. */
+export type Computed = { readonly engine: string; readonly tokens: number };
 
 /** What was seen of one key. `recent` holds the last divergences, newest last, `time` in milliseconds since 1970. */
 export type GuardReport = GuardKey & {
@@ -37,7 +46,7 @@ const RECENT = 8;
 type Watched = {
   key: GuardKey;
   /** Least recently used first. */
-  lines: Fingerprint[];
+  lines: (Fingerprint & Line)[];
   requests: number;
   diverged: number;
   recent: { time: number; divergence: Divergence }[];
@@ -62,7 +71,7 @@ export function createPrefixGuard({ maxHeld = 4_000_000, maxKeys = 50_000 } = {}
       const entry = watched.get(id) ?? { key, lines: [], requests: 0, diverged: 0, recent: [] };
       watched.delete(id);
       watched.set(id, entry);
-      const now = fingerprint(prompt);
+      const now: Fingerprint & Line = fingerprint(prompt);
       const before = nearestLine(entry.lines, now);
       const found = before && divergence(before, now, prompt);
       entry.requests++;
@@ -76,12 +85,12 @@ export function createPrefixGuard({ maxHeld = 4_000_000, maxKeys = 50_000 } = {}
       entry.lines.push(now);
       held += weight(now);
       forgetOldest();
-      if (!before) return { kind: "first" };
-      if (!found) return { kind: "extends" };
+      if (!before) return { kind: "first", line: now };
+      if (!found) return { kind: "extends", line: now, before };
       entry.diverged++;
       entry.recent.push({ time, divergence: found });
       if (entry.recent.length > RECENT) entry.recent.shift();
-      return { kind: "diverged", ...found };
+      return { kind: "diverged", line: now, ...found };
     },
 
     session(tenant, session) {
@@ -102,8 +111,8 @@ export function createPrefixGuard({ maxHeld = 4_000_000, maxKeys = 50_000 } = {}
 const weight = (line: Fingerprint) => line.messages.length + line.tools.length;
 
 /** The remembered conversation that a prompt continues or was made from; none where it has nothing in common with any. */
-function nearestLine(lines: readonly Fingerprint[], now: Fingerprint): Fingerprint | undefined {
-  let nearest: Fingerprint | undefined;
+function nearestLine<Known extends Fingerprint>(lines: readonly Known[], now: Fingerprint): Known | undefined {
+  let nearest: Known | undefined;
   let most = -1;
   for (const line of lines) {
     const common = commonMessages(line, now);
