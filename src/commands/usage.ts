@@ -134,7 +134,7 @@ function showRequests(rows: Request[], { json, csv: asCsv }: Options): void {
   if (asCsv) return printCsv(rows, REQUEST_FIELDS);
   if (rows.length === 0) return print(NOTHING);
   const totals = REQUEST_COLUMNS.map(({ title, value, summed }, index) => {
-    if (index === 0) return `${rows.length.toLocaleString("en-US")} requests`;
+    if (index === 0) return rows.length === 1 ? "1 request" : `${rows.length.toLocaleString("en-US")} requests`;
     if (title === "COST USD") return sumUsd(rows.map((row) => row.cost_usd));
     return summed ? rows.reduce((sum, row) => sum + Number(value(row)), 0) : "";
   });
