@@ -221,6 +221,17 @@ describe("stop sequences that the engine was not told of", () => {
     ]);
     expect(stopped(chunk({ content: "the E" })).all.at(-1)?.[0]).toBe("error");
   });
+
+  it("are found over chunks that say of tool calls that there are none, as SGLang's do", () => {
+    const none = { reasoning_content: null, tool_calls: null };
+    expect(stopped(chunk({ content: "one E", ...none }) + chunk({ content: "ND two", ...none }))).toEqual({
+      all: [
+        ["text", "one "],
+        ["finish", "stop-sequence", "END"],
+      ],
+      stopped: true,
+    });
+  });
 });
 
 describe("the end", () => {
