@@ -127,7 +127,7 @@ describe.each(["accepting", "refusing", "forgetting"] as const)("over the templa
   });
 
   // The template has no part in it: one is enough.
-  it.runIf(template === "refusing").each(CLAUDE_VERSIONS)(
+  it.each(template === "refusing" ? CLAUDE_VERSIONS : [])(
     "computes once with shared heads too: %s",
     async (version) => {
       const evener = await gateway({ shared_heads: true });
@@ -135,10 +135,13 @@ describe.each(["accepting", "refusing", "forgetting"] as const)("over the templa
     },
   );
 
-  it.runIf(template === "forgetting")("loses nothing where reasoning is replayed as text", async () => {
-    const evener = await gateway({ reasoning_replay: "content" });
-    expectReuse(await play(evener, CLAUDE_VERSIONS[0], `Claude Code ${CLAUDE_VERSIONS[0]}, reasoning as text`));
-  });
+  it.each(template === "forgetting" ? CLAUDE_VERSIONS.slice(0, 1) : [])(
+    "loses nothing where reasoning is replayed as text: %s",
+    async (version) => {
+      const evener = await gateway({ reasoning_replay: "content" });
+      expectReuse(await play(evener, version, `Claude Code ${version}, reasoning as text`));
+    },
+  );
 });
 
 /** The lowest shares, apart where they may differ, as a line for people. */
