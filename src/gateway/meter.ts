@@ -63,19 +63,9 @@ export class Meter {
    * with the budget that is spent furthest, if there is one. Rejects as `Ledger.reserve` does: then nothing is held, and `refused` is next.
    */
   async reserve(fit: PromptFit, onExhausted: () => void): Promise<SpendCap | undefined> {
-    const { requestId, principal, request, model, wire, startedAt } = this.#metered;
     this.#fit = fit;
     this.#reservation = await this.#ledger.reserve({
-      requestId,
-      tenantId: principal.tenantId,
-      keyId: principal.keyId,
-      model,
-      requestedModel: request.model,
-      wire,
-      streamed: request.stream,
-      session: request.identity.session ?? null,
-      agent: request.identity.agent ?? null,
-      startedAt,
+      ...this.#identity(),
       get inputTokens() {
         return guessTokens(fit.body);
       },
@@ -145,9 +135,10 @@ export class Meter {
     return durable.catch((thrown: unknown) => this.#observer.recordFailed(row.requestId, thrown));
   }
 
-  #row({ outcome, finishReason, error, engine, cut }: End): UsageRow {
-    const { requestId, principal, request, model, wire, startedAt, startedMs, repeatOf, prefix } = this.#metered;
-    const likely = cut && this.#likely.guessed && engine === this.#likely.computed?.engine;
+  /** What is reserved under, and the row's first half. */
+  #identity() {
+    const { requestId, principal, request, model, wire, startedAt } = this.#metered;
+    const { session = null, agent = null } = request.identity;
     return {
       requestId,
       tenantId: principal.tenantId,
@@ -156,15 +147,23 @@ export class Meter {
       requestedModel: request.model,
       wire,
       streamed: request.stream,
-      session: request.identity.session ?? null,
-      agent: request.identity.agent ?? null,
+      session,
+      agent,
+      startedAt,
+    };
+  }
+
+  #row({ outcome, finishReason, error, engine, cut }: End): UsageRow {
+    const { startedMs, repeatOf, prefix } = this.#metered;
+    const likely = cut && this.#likely.guessed && engine === this.#likely.computed?.engine;
+    return {
+      ...this.#identity(),
       usage: likely ? this.#likely.usage : this.usage.usage,
       countedBy: likely ? "gateway" : this.usage.countedBy,
       outcome,
       finishReason,
       errorCode: error?.code ?? null,
       engine,
-      startedAt,
       firstTokenMs: this.#firstTokenMs,
       durationMs: Math.round(performance.now() - startedMs),
       repeatOf,
