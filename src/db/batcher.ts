@@ -1,8 +1,8 @@
 /**
- * Gathers single calls into array statements without making anybody wait: a batch leaves at once when nothing is on its way, and
- * what comes meanwhile forms the next one.
+ * Gathers single calls into array statements without making anybody wait: a batch leaves at once when nothing is on its way, and what
+ * comes meanwhile forms the next one. Over more than one connection a batch leaves beside others, once enough have gathered to be worth a
+ * statement of their own.
  */
-import { setTimeout } from "node:timers/promises";
 
 export type Batcher<T, R> = {
   /** Resolves with this item's own result. Rejects with the batch's error. */
@@ -13,53 +13,89 @@ export type Batcher<T, R> = {
   idle(): Promise<void>;
 };
 
-type Entry<T, R> = { item: T; resolve: (result: R) => void; reject: (error: unknown) => void };
-
 export type BatcherOptions = {
+  /** Most batches on their way at a time; one unless given. */
+  lanes?: number;
+  /** Items that are worth a statement of their own beside others, or before the end of a pause. */
+  enough?: number;
   /**
-   * Pause between two batches while items come faster than batches go, in milliseconds: fewer and larger batches, where one
-   * costs much whatever its size. An item that comes alone never waits.
+   * Pause after a batch, in milliseconds, while items come faster than batches go but too few to be worth a statement: fewer and larger
+   * batches. An item that comes alone never waits.
    */
   lingerMs?: number;
 };
+
+type Entry<T, R> = { item: T; resolve: (result: R) => void; reject: (error: unknown) => void };
+
+/** Half of a statement's cost is the same for one item and for so many: smaller ones side by side would only cost more. */
+const ENOUGH = 16;
 
 /** `run` gets 1 to `most` items and returns a result for each, in their order. */
 export function batcher<T, R>(
   run: (items: T[]) => Promise<readonly R[]>,
   most: number,
-  { lingerMs = 0 }: BatcherOptions = {},
+  { lanes = 1, enough = ENOUGH, lingerMs = 0 }: BatcherOptions = {},
 ): Batcher<T, R> {
   let waiting: Entry<T, R>[] = [];
-  let running: Promise<void> | undefined;
+  let running = 0;
   let inFlight = 0;
+  let idlers: (() => void)[] = [];
+  let pause: NodeJS.Timeout | undefined;
 
-  const drain = async (): Promise<void> => {
-    while (waiting.length > 0) {
+  const send = async (batch: readonly Entry<T, R>[]): Promise<void> => {
+    running++;
+    inFlight += batch.length;
+    let end: () => void;
+    try {
+      const results = await run(batch.map((entry) => entry.item));
+      end = () => batch.forEach((entry, index) => entry.resolve(results[index] as R));
+    } catch (error) {
+      end = () => {
+        for (const entry of batch) entry.reject(error);
+      };
+    }
+    running--;
+    inFlight -= batch.length;
+    // The next batch leaves before anybody does something with the results of this one.
+    if (lingerMs > 0 && running === 0 && waiting.length > 0 && waiting.length < enough)
+      pause = setTimeout(endPause, lingerMs);
+    else sendWaiting();
+    end();
+    if (running > 0 || waiting.length > 0) return;
+    const woken = idlers;
+    idlers = [];
+    for (const wake of woken) wake();
+  };
+
+  const mayLeave = (): boolean =>
+    waiting.length > 0 && ((running === 0 && pause === undefined) || (running < lanes && waiting.length >= enough));
+
+  const endPause = (): void => {
+    clearTimeout(pause);
+    pause = undefined;
+    sendWaiting();
+  };
+
+  const sendWaiting = (): void => {
+    while (mayLeave()) {
       const batch = waiting.length <= most ? waiting : waiting.slice(0, most);
       waiting = waiting.length <= most ? [] : waiting.slice(most);
-      inFlight = batch.length;
-      try {
-        const results = await run(batch.map((entry) => entry.item));
-        batch.forEach((entry, index) => entry.resolve(results[index] as R));
-      } catch (error) {
-        for (const entry of batch) entry.reject(error);
-      }
-      inFlight = 0;
-      if (lingerMs > 0 && waiting.length > 0 && waiting.length < most) await setTimeout(lingerMs);
+      void send(batch);
     }
-    running = undefined;
   };
 
   return {
     add(item) {
       return new Promise((resolve, reject) => {
         waiting.push({ item, resolve, reject });
-        running ??= drain();
+        if (pause !== undefined && waiting.length >= enough) endPause();
+        else sendWaiting();
       });
     },
     get size() {
       return waiting.length + inFlight;
     },
-    idle: () => running ?? Promise.resolve(),
+    idle: () =>
+      running === 0 && waiting.length === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve)),
   };
 }

@@ -1,4 +1,5 @@
 /** Puts the ledger's parts together around the life of a request: reserve, checkpoint, settle. */
+import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
 import { withPatience } from "../db/with-patience.ts";
@@ -7,7 +8,6 @@ import { createFinisher } from "./finisher.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { OpenRecord } from "./journal/records.ts";
 import { createKnownTerms } from "./known-terms.ts";
-import { inLanes } from "./lanes.ts";
 import type { Ledger, LedgerOptions, Reservation, ReserveRequest } from "./ledger-types.ts";
 import { LiveRequest } from "./live-request.ts";
 import { createPresence } from "./presence.ts";
@@ -43,8 +43,7 @@ export function createLedger(
   );
   const settles = createSettleWriter(store, presence);
   const lanes = store.kind === "pglite" ? 1 : 2;
-  const reserves = inLanes((items: ReserveItem[]) => reserveHolds(store, { owner, leaseMs }, items), {
-    most: MOST_A_STATEMENT,
+  const reserves = batcher((items: ReserveItem[]) => reserveHolds(store, { owner, leaseMs }, items), MOST_A_STATEMENT, {
     lanes,
   });
   const checkpointer = createCheckpointer({

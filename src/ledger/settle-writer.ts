@@ -3,9 +3,9 @@
  * nothing is lost meanwhile is the journal's part.
  */
 import { GatewayError } from "../conversation/errors.ts";
+import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
 import { StoreError, isDataError, isStoreAway } from "../db/store-error.ts";
-import { inLanes } from "./lanes.ts";
 import type { Presence } from "./presence.ts";
 import type { SettleItem } from "./settle-item.ts";
 import { settleItems } from "./statements.ts";
@@ -55,8 +55,7 @@ export function createSettleWriter(store: Store, presence: Presence): SettleWrit
       return [...(await writeAll(items.slice(0, middle))), ...(await writeAll(items.slice(middle)))];
     }
   };
-  const writes = inLanes(writeAll, {
-    most: MOST_A_STATEMENT,
+  const writes = batcher(writeAll, MOST_A_STATEMENT, {
     lanes: store.kind === "pglite" ? 1 : 2,
     enough: WORTH_A_COMMIT,
     lingerMs: LINGER_MS,
