@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { costOf, formatUsd, type TokenPrices } from "../../src/ledger/money.ts";
 import type { ScriptRequest, Turn } from "../../src/simulator/script.ts";
 import { open, send, start } from "../support/http.ts";
-import { GATEWAY_STORES, type MoneyStand, type RequestRow, startMoneyStand } from "../support/money-stand.ts";
+import { GATEWAY_STORES, type MoneyStand, startMoneyStand } from "../support/money-stand.ts";
+import type { UsageRow } from "../support/usage.ts";
 import type { Payer } from "../support/payers.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -34,7 +35,7 @@ const TOOLS = {
 type Path = keyof typeof TOOLS;
 const PATHS = Object.keys(TOOLS) as Path[];
 
-function priced(row: RequestRow): string {
+function priced(row: UsageRow): string {
   const { input_uncached, cache_read, cache_write, output, reasoning } = row;
   const usage = { inputUncached: input_uncached, cacheRead: cache_read, cacheWrite: cache_write, output, reasoning };
   return formatUsd(costOf(PRICES, usage));
@@ -63,7 +64,7 @@ describe.each(GATEWAY_STORES)("a gateway on %s", (store) => {
   });
 
   /** The tenant has paid for these rows, to the nano-dollar, and nothing is held any more. */
-  async function expectPaid(payer: Payer, rows: readonly RequestRow[], credit = 0n): Promise<void> {
+  async function expectPaid(payer: Payer, rows: readonly UsageRow[], credit = 0n): Promise<void> {
     for (const row of rows) expect(row.cost_usd).toBe(priced(row));
     const total = rows.reduce((sum, row) => sum + BigInt(Math.round(Number(row.cost_usd) * 1e9)), 0n);
     await waitUntil("nothing to be held", async () => (await stand.payers.account(payer.tenant)).held_usd === "0.00");
@@ -102,7 +103,7 @@ describe.each(GATEWAY_STORES)("a gateway on %s", (store) => {
       await expectPaid(payer, rows, 100n * USD);
     });
 
-    it.each<[string, Turn, Partial<RequestRow>]>([
+    it.each<[string, Turn, Partial<UsageRow>]>([
       ["said only at the end", { usage: "final-only" }, { counted_by: "engine", outcome: "ok" }],
       ["said on the way and not at the end", { usage: "running-only" }, { counted_by: "engine", outcome: "ok" }],
       ["said twice", { usage: "doubled" }, { counted_by: "engine", outcome: "ok" }],
@@ -123,7 +124,7 @@ describe.each(GATEWAY_STORES)("a gateway on %s", (store) => {
       await send(url + path, sent(payer, path, "hello")).catch(() => {});
       const rows = await stand.rows(payer.tenant, 1);
       expect(rows).toHaveLength(1);
-      const [row] = rows as [RequestRow];
+      const [row] = rows as [UsageRow];
       expect(row).toMatchObject({ ...expected, cut_by: null, unbilled_prompt: 0, unbilled_output: 0 });
       const { promptTokens, completionTokens } = stand.served(row.request_id)!;
       expect(row.input_uncached + row.cache_read + row.cache_write).toBe(promptTokens);

@@ -10,7 +10,7 @@ import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { installClaude, runClaude } from "../support/claude.ts";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
-import { promptTokens, usageRows } from "./support/usage.ts";
+import { promptTokens, usageRows } from "../support/usage.ts";
 import { type Counters, SERVED_MODEL, type Vllm, WINDOWS, startVllm } from "./support/vllm.ts";
 
 const WEATHER_SCHEMA = {

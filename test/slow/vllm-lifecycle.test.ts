@@ -7,7 +7,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
-import { promptTokens, usageRows } from "./support/usage.ts";
+import { promptTokens, usageRows } from "../support/usage.ts";
 import { SERVED_MODEL, type Vllm, startVllm } from "./support/vllm.ts";
 
 /** More than it can write while a test runs, so that an end before this is an abort. */

@@ -8,7 +8,7 @@ import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
 import { open } from "../support/http.ts";
-import { promptTokens, usageRows, type UsageRow } from "./support/usage.ts";
+import { promptTokens, usageRows, type UsageRow } from "../support/usage.ts";
 import { type Counters, SERVED_MODEL, type Vllm, startVllm } from "./support/vllm.ts";
 
 /** Rounds of the load, in each of which every kind of request is made once, and how many requests run at a time. */

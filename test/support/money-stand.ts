@@ -9,6 +9,7 @@ import { type RunningEvener, startEvener } from "./evener.ts";
 import { send } from "./http.ts";
 import { type Payers, payersOf } from "./payers.ts";
 import { postgresAvailable, startPostgres } from "./postgres.ts";
+import type { UsageRow } from "./usage.ts";
 import { waitUntil } from "./wait-until.ts";
 
 export const GATEWAY_STORES = (["pglite", "postgres"] as const).filter(
@@ -16,33 +17,13 @@ export const GATEWAY_STORES = (["pglite", "postgres"] as const).filter(
 );
 export type GatewayStore = (typeof GATEWAY_STORES)[number];
 
-/** A row of `evener usage --by request --json`. */
-export type RequestRow = {
-  request_id: string;
-  key: string;
-  session: string | null;
-  input_uncached: number;
-  cache_read: number;
-  cache_write: number;
-  output: number;
-  reasoning: number;
-  counted_by: string;
-  outcome: string;
-  first_token_ms: number | null;
-  cost_usd: string;
-  error_code: string | null;
-  cut_by: string | null;
-  unbilled_prompt: number;
-  unbilled_output: number;
-};
-
 export type MoneyStand = {
   readonly simulator: Simulator;
   /** More than one only on Postgres: the embedded store has one process. */
   readonly gateways: readonly [RunningEvener, ...RunningEvener[]];
   readonly payers: Payers;
   /** Of a tenant, oldest first, once there are so many. */
-  rows(tenant: string, atLeast: number): Promise<RequestRow[]>;
+  rows(tenant: string, atLeast: number): Promise<UsageRow[]>;
   /** What the engine knows of a request, by the gateway's id of it. */
   served(requestId: string): RecordedRequest | undefined;
   stop(): Promise<void>;
@@ -84,21 +65,21 @@ export async function startMoneyStand(
     const gateways: [RunningEvener, ...RunningEvener[]] = [first];
     for (let index = 1; index < (options.gateways ?? 1); index++) gateways.push(await start(index));
 
-    const rowsOf = async (tenant: string): Promise<RequestRow[]> => {
+    const rowsOf = async (tenant: string): Promise<UsageRow[]> => {
       const url = `${first.url}/admin/v1/usage?by=request&limit=5000&tenant=${tenant}`;
       const { status, text } = await send(url, {
         method: "GET",
         headers: { authorization: `Bearer ${first.adminKey}` },
       });
       if (status !== 200) throw new Error(`the admin API answered ${status}: ${text}`);
-      return (JSON.parse(text) as { data: RequestRow[] }).data;
+      return (JSON.parse(text) as { data: UsageRow[] }).data;
     };
     return {
       simulator,
       gateways,
       payers: payersOf(first),
       async rows(tenant, atLeast) {
-        let rows: RequestRow[] = [];
+        let rows: UsageRow[] = [];
         await waitUntil(`${atLeast} rows of ${tenant}`, async () => (rows = await rowsOf(tenant)).length >= atLeast);
         return rows;
       },

@@ -20,8 +20,15 @@ export type UsageRow = {
   started_at: string;
   first_token_ms: number | null;
   duration_ms: number;
+  /** Exact, as in "0.0008448". */
   cost_usd: string;
   repeat_of: string | null;
+  error_code: string | null;
+  /** Which limit ended the answer. */
+  cut_by: string | null;
+  /** Counted beyond a limit, and not billed. */
+  unbilled_prompt: number;
+  unbilled_output: number;
 };
 
 export async function usageRows(evener: Pick<RunningEvener, "cli">): Promise<UsageRow[]> {
@@ -38,6 +45,11 @@ export async function usageRowsNow(evener: Pick<RunningEvener, "url" | "adminKey
   });
   if (status !== 200) throw new Error(`the admin API answered ${status}: ${text}`);
   return (JSON.parse(text) as { data: UsageRow[] }).data;
+}
+
+/** The prompt as the engine counts it: every class of input together. */
+export function promptTokens(row: Pick<UsageRow, "input_uncached" | "cache_read" | "cache_write">): number {
+  return row.input_uncached + row.cache_read + row.cache_write;
 }
 
 export function sum(

@@ -5,6 +5,7 @@
  * Of an answer that was cut, what was generated until a second before its end is billed. Every request that the engine worked on has
  * its row. The ledger's own rules hold, and nothing is held when nothing runs.
  */
+import type { UsageRow } from "../usage.ts";
 import { costOf, parseUsd } from "../../../src/ledger/money.ts";
 import { PRICES } from "../money.ts";
 import type { Told } from "./client.ts";
@@ -28,29 +29,11 @@ const MOST_UNBILLED_MS = 1_000;
 /** An answer that has ended is settled at once, and no longer in danger when this has passed; tests run on busy machines. */
 const MOST_SETTLING_MS = 1_000;
 
-type Row = {
-  request_id: string;
-  session: string | null;
-  input_uncached: number;
-  cache_read: number;
-  cache_write: number;
-  output: number;
-  reasoning: number;
-  counted_by: string;
-  outcome: string;
-  cost_usd: string;
-  /** Which limit ended the answer. */
-  cut_by: string | null;
-  /** Counted beyond a limit, and not billed. */
-  unbilled_prompt: number;
-  unbilled_output: number;
-};
-
 /** What was asked in the round must have ended, but for what the gateway's death cut. */
 export async function auditRound(gateway: GatewayProcess, round: Round): Promise<Tally> {
   const tally = emptyTally();
   tally.findings.push(...(await brokenRules(gateway, !round.withoutDatabase)));
-  const byId = new Map<string, Row>();
+  const byId = new Map<string, UsageRow>();
   for (const row of await rowsSince(gateway, new Date(round.startedAt))) {
     if (byId.has(row.request_id)) tally.findings.push({ kind: "doubled", text: `${row.request_id} has two rows` });
     byId.set(row.request_id, row);
@@ -74,7 +57,7 @@ export async function auditRound(gateway: GatewayProcess, round: Round): Promise
 }
 
 type Audited = {
-  row?: Row | undefined;
+  row?: UsageRow | undefined;
   told?: Told | undefined;
   answer?: Generation | undefined;
   killedAt?: number | undefined;
@@ -136,7 +119,7 @@ function* auditRequest(
   if (last.at - missing.at > MOST_UNBILLED_MS) yield ["late", `lacks ${last.at - missing.at} ms of its tokens`];
 }
 
-function expectedCost(row: Row, told: Told | undefined): bigint {
+function expectedCost(row: UsageRow, told: Told | undefined): bigint {
   const free = row.outcome === "error" || row.outcome === "engine_died";
   if (free && (told?.ask.streamed !== true || told.seen === 0)) return 0n;
   return costOf(PRICES, {
@@ -185,12 +168,12 @@ async function brokenRules({ admin }: GatewayProcess, keepsBudgets: boolean): Pr
   return texts.map((text) => ({ kind: "wrong", text }));
 }
 
-async function rowsSince({ admin }: GatewayProcess, since: Date): Promise<Row[]> {
-  const rows: Row[] = [];
+async function rowsSince({ admin }: GatewayProcess, since: Date): Promise<UsageRow[]> {
+  const rows: UsageRow[] = [];
   let after = "";
   for (;;) {
     const query = `by=request&limit=5000&since=${since.toISOString()}${after === "" ? "" : `&after=${after}`}`;
-    const page = await admin<{ data: Row[]; next: string | null }>(`/usage?${query}`);
+    const page = await admin<{ data: UsageRow[]; next: string | null }>(`/usage?${query}`);
     rows.push(...page.data);
     if (page.next === null) return rows;
     after = page.next;
