@@ -12,7 +12,7 @@ describe("DeadlineTicker", () => {
   it("tells every watched call the time, and stops when nobody is left", () => {
     const ticker = new DeadlineTicker();
     const seen: number[] = [];
-    const call = { checkDeadline: (now: number) => void seen.push(now) };
+    const call = { place: -1, checkDeadline: (now: number) => void seen.push(now) };
     ticker.watch(call);
     vi.advanceTimersByTime(10 * TICK_MS);
     expect(seen).toEqual(Array.from({ length: 10 }, (_, i) => (i + 1) * TICK_MS));
@@ -25,7 +25,7 @@ describe("DeadlineTicker", () => {
 
   it("does not count a stall of the process as an engine's silence", () => {
     const ticker = new DeadlineTicker();
-    ticker.watch({ checkDeadline() {} });
+    ticker.watch({ place: -1, checkDeadline() {} });
     vi.advanceTimersByTime(TICK_MS);
     const real = performance.now();
     const stalled = vi.spyOn(performance, "now").mockReturnValue(real + 3_600_000);
@@ -37,7 +37,7 @@ describe("DeadlineTicker", () => {
   it("lets a call leave while it is told", () => {
     const ticker = new DeadlineTicker();
     const calls = [1, 2].map(() => {
-      const call = { told: 0, checkDeadline: () => (call.told++, ticker.unwatch(call)) };
+      const call = { place: -1, told: 0, checkDeadline: () => (call.told++, ticker.unwatch(call)) };
       ticker.watch(call);
       return call;
     });

@@ -5,6 +5,7 @@
  * It is this process's own running time: a stall of the event loop, or of the machine, passes on it as two ticks, for
  * what an engine sent meanwhile has not been read yet and its silence is not known.
  */
+import { InFlight, type Placed } from "../base/in-flight.ts";
 
 /** How far apart the looks at the clock are, milliseconds. */
 export const TICK_MS = 50;
@@ -12,7 +13,7 @@ export const TICK_MS = 50;
 /** How much one tick may add, and so how old a time read from the clock can be, milliseconds. */
 export const LARGEST_STEP_MS = 2 * TICK_MS;
 
-export interface Watched {
+export interface Watched extends Placed {
   /** Looks whether a limit has passed; `now` is the ticker's. */
   checkDeadline(now: number): void;
 }
@@ -21,7 +22,7 @@ export class DeadlineTicker {
   /** Milliseconds, only good for differences. */
   now = 0;
   #lastTick = 0;
-  readonly #watched = new Set<Watched>();
+  readonly #watched = new InFlight<Watched>();
   #timer: NodeJS.Timeout | undefined;
 
   watch(call: Watched): void {
@@ -43,6 +44,6 @@ export class DeadlineTicker {
     const time = performance.now();
     this.now += Math.min(time - this.#lastTick, LARGEST_STEP_MS);
     this.#lastTick = time;
-    for (const call of this.#watched) call.checkDeadline(this.now);
+    this.#watched.forEach((call) => call.checkDeadline(this.now));
   };
 }

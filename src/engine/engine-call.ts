@@ -14,6 +14,7 @@ const RACE_MS = 1_000;
 const noHandlers: UpstreamHandlers = { onHead() {}, onData() {}, onEnd() {}, onError() {} };
 
 export class EngineCall implements UpstreamCall, ConnectionUser, Watched {
+  place = -1;
   #handlers: UpstreamHandlers;
   readonly #request: RequestText;
   readonly #pool: ConnectionPool;

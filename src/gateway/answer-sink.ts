@@ -4,7 +4,7 @@
  */
 import { AnswerFold } from "../conversation/answer.ts";
 import { asByteText, toByteText } from "../conversation/byte-text.ts";
-import type { AnswerContext, WireCodec } from "../conversation/codec.ts";
+import type { AnswerContext, StreamEncoder, WireCodec } from "../conversation/codec.ts";
 import type { GatewayError } from "../conversation/errors.ts";
 import type { FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
 import type { Reply, ReplyHeaders } from "./reply.ts";
@@ -32,78 +32,94 @@ export type AnswerSinkOptions = {
 };
 
 /** Events leave as they come; pings leave while the engine is silent. Nothing is sent before there is something to send. */
-export function streamingSink(
-  { codec, context, reply, headers }: AnswerSinkOptions,
-  silence: SilenceWatch,
-): AnswerSink {
-  const encoder = codec.streamEncoder(context);
-  let seen = false;
-  const watched: Watched = {
-    lastSentAt: performance.now(),
-    onSilence() {
-      begin();
-      reply.write(encoder.ping());
-      watched.lastSentAt = performance.now();
-    },
-  };
-  silence.add(watched);
+export class StreamingSink implements AnswerSink, Watched {
+  place = -1;
+  lastSentAt = performance.now();
+  seen = false;
+  readonly #options: AnswerSinkOptions;
+  readonly #encoder: StreamEncoder;
+  readonly #silence: SilenceWatch;
 
-  function begin(): void {
+  constructor(options: AnswerSinkOptions, silence: SilenceWatch) {
+    this.#options = options;
+    this.#encoder = options.codec.streamEncoder(options.context);
+    this.#silence = silence;
+    silence.add(this);
+  }
+
+  onSilence(): void {
+    this.#begin();
+    this.#options.reply.write(this.#encoder.ping());
+    this.lastSentAt = performance.now();
+  }
+
+  events(events: readonly StreamEvent[]): boolean {
+    let bytes = asByteText("");
+    for (const event of events) bytes = asByteText(bytes + this.#encoder.encode(event));
+    if (bytes === "") return true;
+    this.seen = true;
+    this.#begin();
+    this.lastSentAt = performance.now();
+    return this.#options.reply.write(bytes);
+  }
+
+  restart(): void {}
+
+  finish(event: FinishEvent): void {
+    this.dispose();
+    this.#begin();
+    this.#options.reply.end(this.#encoder.encode(event));
+  }
+
+  fail(error: GatewayError): void {
+    this.dispose();
+    const { codec, context, reply } = this.#options;
+    if (reply.begun) reply.breakOff(this.#encoder.encode({ type: "error", error }));
+    else sendError(codec, context.requestId, reply, error);
+  }
+
+  dispose(): void {
+    this.#silence.delete(this);
+  }
+
+  #begin(): void {
+    const { headers, reply } = this.#options;
     if (!reply.begun)
       reply.begin({ ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
   }
-
-  return {
-    get seen() {
-      return seen;
-    },
-    events(events) {
-      let bytes = asByteText("");
-      for (const event of events) bytes = asByteText(bytes + encoder.encode(event));
-      if (bytes === "") return true;
-      seen = true;
-      begin();
-      watched.lastSentAt = performance.now();
-      return reply.write(bytes);
-    },
-    restart() {},
-    finish(event) {
-      silence.delete(watched);
-      begin();
-      reply.end(encoder.encode(event));
-    },
-    fail(error) {
-      silence.delete(watched);
-      if (reply.begun) reply.breakOff(encoder.encode({ type: "error", error }));
-      else sendError(codec, context.requestId, reply, error);
-    },
-    dispose() {
-      silence.delete(watched);
-    },
-  };
 }
 
 /** The whole answer is sent at its end, so that an engine's failure can still be an HTTP error. */
-export function collectingSink({ codec, context, reply, headers }: AnswerSinkOptions): AnswerSink {
-  let fold = new AnswerFold();
-  return {
-    seen: false,
-    events(events) {
-      for (const event of events) fold.add(event);
-      return true;
-    },
-    restart() {
-      fold = new AnswerFold();
-    },
-    finish(event) {
-      const body = codec.encodeAnswer({ blocks: fold.blocks, finish: event }, context);
-      reply.send(200, { ...headers, "content-type": "application/json" }, body);
-    },
-    fail(error) {
-      sendError(codec, context.requestId, reply, error);
-    },
-    dispose() {},
-  };
+export class CollectingSink implements AnswerSink {
+  readonly seen = false;
+  readonly #options: AnswerSinkOptions;
+  #fold = new AnswerFold();
+
+  constructor(options: AnswerSinkOptions) {
+    this.#options = options;
+  }
+
+  events(events: readonly StreamEvent[]): boolean {
+    for (const event of events) this.#fold.add(event);
+    return true;
+  }
+
+  restart(): void {
+    this.#fold = new AnswerFold();
+  }
+
+  finish(event: FinishEvent): void {
+    const { codec, context, reply, headers } = this.#options;
+    const body = codec.encodeAnswer({ blocks: this.#fold.blocks, finish: event }, context);
+    reply.send(200, { ...headers, "content-type": "application/json" }, body);
+  }
+
+  fail(error: GatewayError): void {
+    const { codec, context, reply } = this.#options;
+    sendError(codec, context.requestId, reply, error);
+  }
+
+  dispose(): void {}
 }
 
 /** Answers with an error in the client's own shape, when nothing of an answer has been sent yet. */

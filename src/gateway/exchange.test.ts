@@ -84,9 +84,7 @@ function play(
         restart() {
           got = [];
         },
-        get seen() {
-          return seen && got.length > 0;
-        },
+        seen: () => seen && got.length > 0,
         end: (end) => resolve({ events: got, end, bodies, engines, fold, states, aborted }),
       },
     );

@@ -20,7 +20,7 @@ export type ExchangeSink = {
   /** Forgets the events so far: another attempt begins, of which nothing was seen. */
   restart(): void;
   /** Whether the client has been sent anything of the answer. */
-  readonly seen: boolean;
+  seen(): boolean;
 };
 
 export type ExchangePlan<Info extends EngineInfo> = {
@@ -163,7 +163,7 @@ export class Exchange<Info extends EngineInfo> {
     if (this.#over) return;
     // Cut at its limit while still reasoning, or held back by a filter: that is an answer, and its reason says so.
     const empty = !this.#answered && (finish.reason === "stop" || finish.reason === "tool-calls");
-    if (empty && !this.#sink.seen && !this.#retriedEmpty) {
+    if (empty && !this.#sink.seen() && !this.#retriedEmpty) {
       this.#retriedEmpty = true;
       this.#again(this.#body);
       return;
@@ -176,7 +176,7 @@ export class Exchange<Info extends EngineInfo> {
     if (this.#over) return;
     const replica = this.#replica;
     if (replica !== undefined) this.#plan.onAttemptFailed(replica, error);
-    if (this.#sink.seen) {
+    if (this.#sink.seen()) {
       this.#end({ type: "error", error });
       return;
     }

@@ -13,7 +13,7 @@ import type { EngineInfo } from "../engine/engine-info.ts";
 import { prepareDocuments } from "../engine/prompt/documents.ts";
 import type { Outcome } from "../ledger/usage-row.ts";
 import { replicaOrder } from "../routing/pick-replica.ts";
-import { collectingSink, sendError, streamingSink } from "./answer-sink.ts";
+import { CollectingSink, sendError, StreamingSink } from "./answer-sink.ts";
 import { chatTarget } from "./chat-target.ts";
 import { Exchange } from "./exchange.ts";
 import type { Gateway } from "./gateway.ts";
@@ -91,7 +91,7 @@ export async function handleChat(
     const headers = replyHeaders(requestId, model.id, request, fit.clampedTo);
     if (cap !== undefined) Object.assign(headers, codec.usageLimitHeaders?.(cap));
     const sinkOptions = { codec, context, reply, headers };
-    const sink = request.stream ? streamingSink(sinkOptions, gateway.silence) : collectingSink(sinkOptions);
+    const sink = request.stream ? new StreamingSink(sinkOptions, gateway.silence) : new CollectingSink(sinkOptions);
 
     const settle = (end: Omit<End, "engine" | "cut">): Promise<void> => {
       gateway.inFlight--;
@@ -115,9 +115,7 @@ export async function handleChat(
         },
       },
       {
-        get seen() {
-          return sink.seen;
-        },
+        seen: () => sink.seen,
         events(events: readonly StreamEvent[]) {
           meteredBy.arrived();
           const taken = sink.events(events);

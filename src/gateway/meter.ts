@@ -66,9 +66,7 @@ export class Meter {
     this.#fit = fit;
     this.#reservation = await this.#ledger.reserve({
       ...this.#identity(),
-      get inputTokens() {
-        return guessTokens(fit.body);
-      },
+      inputTokens: () => guessTokens(fit.body),
       maxOutput: fit.maxOutput,
       counts: this.#likely,
       onExhausted,

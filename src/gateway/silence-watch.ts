@@ -1,6 +1,7 @@
 /** Notices streams that have been silent for a while, with one timer for all of them. */
+import { InFlight, type Placed } from "../base/in-flight.ts";
 
-export type Watched = {
+export type Watched = Placed & {
   /** When something was last sent, `performance.now()`. The owner keeps it up to date. */
   lastSentAt: number;
   /** Called whenever the silence has lasted the interval; the owner sends a sign of life and sets `lastSentAt`. */
@@ -8,7 +9,7 @@ export type Watched = {
 };
 
 export class SilenceWatch {
-  readonly #watched = new Set<Watched>();
+  readonly #watched = new InFlight<Watched>();
   readonly #intervalMs: number;
   #timer: NodeJS.Timeout | undefined;
 
@@ -32,6 +33,8 @@ export class SilenceWatch {
 
   #look(): void {
     const limit = performance.now() - this.#intervalMs;
-    for (const watched of this.#watched) if (watched.lastSentAt <= limit) watched.onSilence();
+    this.#watched.forEach((watched) => {
+      if (watched.lastSentAt <= limit) watched.onSilence();
+    });
   }
 }

@@ -2,6 +2,7 @@
  * Knows the requests in flight, and notes four times a second how far they are: in the database, one statement for all; in the journal where
  * that is what is durable, and while the database is away or slow.
  */
+import { InFlight } from "../base/in-flight.ts";
 import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
@@ -12,14 +13,8 @@ import type { LiveRequest } from "./live-request.ts";
 import type { Presence } from "./presence.ts";
 import { type CheckpointItem, checkpointHolds } from "./statements.ts";
 
-/**
- * `store`: the database has a hold for the request. `known`: it was let in while the database was away, within what was known. `none`: nothing
- * can refuse it, and nothing is held. Of the latter two the database hears when they are settled.
- */
-export type HeldBy = "store" | "known" | "none";
-
 export type Checkpointer = {
-  add(request: LiveRequest, heldBy: HeldBy): void;
+  add(request: LiveRequest): void;
   remove(request: LiveRequest): void;
   /** A checkpoint of this request now. */
   check(request: LiveRequest): void;
@@ -46,7 +41,7 @@ const AWAY = "database away";
 
 export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   const { store, journal, journalAll, presence, known, leaseMs, everyMs, onProblem } = parts;
-  const live = new Map<LiveRequest, HeldBy>();
+  const live = new InFlight<LiveRequest>();
 
   const toJournal = (items: readonly CheckpointItem[]): void => {
     const record: CountRecord = { t: "count", at: new Date().toISOString(), counts: items.map(toCount) };
@@ -86,35 +81,36 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   const tick = (): void => {
     const now = performance.now();
     const counts: CheckpointItem[] = [];
-    for (const [request, heldBy] of live) {
-      const { grown } = request;
+    live.forEach((request) => {
+      const { grown, heldBy } = request;
       const renew = now - request.checkedAt > leaseMs / 3;
       const alone = heldBy === "known" || (heldBy === "store" && presence.away);
       if (alone && !request.busy) {
         if (grown || renew) counts.push(checkAlone(request));
-        continue;
+        return;
       }
       if (grown && (journalAll || request.busy || heldBy === "none")) counts.push(request.count());
-      if (heldBy !== "store" || request.busy) continue;
+      if (heldBy !== "store" || request.busy) return;
       if (renew || (journalAll ? request.outgrown : grown)) void checkInStore(request);
-    }
+    });
     if (counts.length > 0) toJournal(counts);
   };
   const timer = setInterval(tick, everyMs).unref();
 
   return {
-    add: (request, heldBy) => void live.set(request, heldBy),
+    add: (request) => live.add(request),
     remove: (request) => void live.delete(request),
     check(request) {
-      const heldBy = live.get(request);
-      if (request.busy || heldBy === undefined || heldBy === "none") return;
+      const { heldBy } = request;
+      if (request.busy || request.place < 0 || heldBy === "none") return;
       if (heldBy === "known" || presence.away) toJournal([checkAlone(request)]);
       else void checkInStore(request);
     },
     async flush() {
       const behind: Promise<void>[] = [];
-      for (const [request, heldBy] of live)
-        if (heldBy === "store" && !request.busy && request.unchecked) behind.push(checkInStore(request));
+      live.forEach((request) => {
+        if (request.heldBy === "store" && !request.busy && request.unchecked) behind.push(checkInStore(request));
+      });
       await Promise.all(behind);
     },
     get live() {

@@ -6,7 +6,7 @@ import { StoreError, isStoreAway } from "../db/store-error.ts";
 import { withPatience } from "../db/with-patience.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { SettleRecord } from "./journal/records.ts";
-import type { Presence } from "./presence.ts";
+import type { AwayWatcher, Presence } from "./presence.ts";
 import { storeAway } from "./refusals.ts";
 import type { SettleItem } from "./settle-item.ts";
 import type { SettleWriter } from "./settle-writer.ts";
@@ -49,10 +49,21 @@ export function createFinisher(parts: FinisherParts): Finish {
   /** Waits no longer than until somebody finds the database away: the client is waiting, and nothing is durable yet. */
   const inStore = (applied: Promise<void>): Promise<void> =>
     new Promise((resolve, reject) => {
-      const unwatch = presence.onAway(() => reject(new StoreError("unavailable", "the database is away")));
-      withPatience(applied, presence.away ? 0 : patienceMs)
-        .then(resolve, reject)
-        .finally(unwatch);
+      const watcher: AwayWatcher = {
+        place: -1,
+        onAway: () => reject(new StoreError("unavailable", "the database is away")),
+      };
+      presence.watch(watcher);
+      withPatience(applied, presence.away ? 0 : patienceMs).then(
+        () => {
+          presence.unwatch(watcher);
+          resolve();
+        },
+        (error: unknown) => {
+          presence.unwatch(watcher);
+          reject(error as Error);
+        },
+      );
     });
 
   return async (item, onApplied) => {

@@ -16,8 +16,8 @@ type Identity =
   | "startedAt";
 
 export type ReserveRequest = Pick<UsageRow, Identity> & {
-  /** Tokens of the prompt, as counted or estimated. */
-  inputTokens: number;
+  /** Tokens of the prompt, as counted or estimated; asked for where the request may cost something. */
+  inputTokens: () => number;
   /** Most tokens that the engine is asked for: max_tokens, or what is left of the window. */
   maxOutput: number;
   /** The stream's running counts, read whenever they are wanted. */

@@ -63,15 +63,16 @@ export function createLedger(
     everyMs: options.upkeepMs ?? 60_000,
     onProblem,
   });
-  const finishing = new Set<Promise<void>>();
+  let finishing = 0;
+  let onFinished = (): void => {};
+  const finished = (): void => {
+    if (--finishing === 0) onFinished();
+  };
 
   const end = (item: SettleItem, onApplied?: () => void): Promise<void> => {
     const ended = finish(item, onApplied);
-    const noted = ended.then(
-      () => void finishing.delete(noted),
-      () => void finishing.delete(noted),
-    );
-    finishing.add(noted);
+    finishing++;
+    ended.then(finished, finished);
     upkeep.worked();
     return ended;
   };
@@ -105,7 +106,7 @@ export function createLedger(
       // What is free is not estimated, either.
       const item =
         free === undefined
-          ? toItem(request, request.inputTokens, usual.toHold(request.tenantId, request.model, request.maxOutput))
+          ? toItem(request, request.inputTokens(), usual.toHold(request.tenantId, request.model, request.maxOutput))
           : toItem(request, 0, 0);
       const result = free === undefined ? await askStore(item) : undefined;
       if (result?.refused) throw refusal(result);
@@ -118,6 +119,7 @@ export function createLedger(
       const { accountId, reservedAt } = terms;
       const priceId = terms.price?.id ?? null;
       const live = new LiveRequest({
+        heldBy,
         item,
         terms,
         counts: request.counts,
@@ -156,7 +158,7 @@ export function createLedger(
           throw storeAway(error);
         }
       }
-      checkpointer.add(live, heldBy);
+      checkpointer.add(live);
 
       let ended: Promise<void> | undefined;
       const endOnce = (item: SettleItem): Promise<void> => {
@@ -207,7 +209,7 @@ export function createLedger(
       checkpointer.close();
       await upkeep.close();
       await settles.close(closePatienceMs);
-      await Promise.all(finishing);
+      if (finishing > 0) await new Promise<void>((resolve) => (onFinished = resolve));
       await journal.close();
       presence.close();
     },

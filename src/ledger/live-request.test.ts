@@ -19,6 +19,7 @@ function running({ held = 1_000, room = Infinity, maxOutput = 30_000 }) {
   const asks: CheckpointItem[] = [];
   let cuts = 0;
   const live = new LiveRequest({
+    heldBy: "store",
     item: {
       request_id: "req_1",
       tenant_id: "t",

@@ -2,6 +2,7 @@
  * A request in flight, as money sees it: how much is held, how far that reaches, and when to ask for more. `progress` runs for every
  * read of every stream, and is a comparison of two numbers until the hold runs low.
  */
+import type { Placed } from "../base/in-flight.ts";
 import type { Usage } from "../conversation/usage.ts";
 import { costOf, dearestInput } from "./money.ts";
 import type { CheckpointItem, CheckpointResult, ReserveItem, ReserveResult } from "./statements.ts";
@@ -21,7 +22,14 @@ const MOST_AHEAD = 4_096;
 /** Asks for more when less than this is left, or less than a quarter. */
 const MOST_LEFT = 1_024;
 
+/**
+ * `store`: the database has a hold for the request. `known`: it was let in while the database was away, within what was known. `none`: nothing
+ * can refuse it, and nothing is held. Of the latter two the database hears when they are settled.
+ */
+export type HeldBy = "store" | "known" | "none";
+
 export type LiveOptions = {
+  heldBy: HeldBy;
   item: ReserveItem;
   terms: Pick<ReserveResult, "accountId" | "price" | "amount" | "unspent" | "reservedAt">;
   counts: RunningCounts;
@@ -34,7 +42,9 @@ export type LiveOptions = {
   onExhausted: () => void;
 };
 
-export class LiveRequest {
+export class LiveRequest implements Placed {
+  place = -1;
+  readonly heldBy: HeldBy;
   readonly item: ReserveItem;
   readonly terms: LiveOptions["terms"];
   readonly counts: RunningCounts;
@@ -63,6 +73,7 @@ export class LiveRequest {
 
   constructor(options: LiveOptions) {
     this.#options = options;
+    this.heldBy = options.heldBy;
     this.item = options.item;
     this.terms = options.terms;
     this.counts = options.counts;

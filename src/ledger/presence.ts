@@ -1,4 +1,7 @@
 /** Knows whether the database answers: who finds it away says so here once, and one probe asks until it is back. */
+import { InFlight, type Placed } from "../base/in-flight.ts";
+
+export type AwayWatcher = Placed & { onAway(): void };
 
 export type Presence = {
   readonly away: boolean;
@@ -6,8 +9,9 @@ export type Presence = {
   readonly since: number;
   /** The database did not answer. */
   fail(): void;
-  /** Calls `then` once when the database is next found away; not at once, if it is now. Returns what takes that back. */
-  onAway(then: () => void): () => void;
+  /** Tells it once when the database is next found away; not at once, if it is now. */
+  watch(watcher: AwayWatcher): void;
+  unwatch(watcher: AwayWatcher): void;
   /** Resolves when it answers again, at once if it does now; also when this is closed. */
   back(): Promise<void>;
   close(): void;
@@ -22,7 +26,7 @@ export function createPresence(ping: () => Promise<void>, onBack: () => void): P
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let waiting: (() => void)[] = [];
-  const watching = new Set<() => void>();
+  const watching = new InFlight<AwayWatcher>();
 
   const wakeAll = (): void => {
     const woken = waiting;
@@ -61,16 +65,13 @@ export function createPresence(ping: () => Promise<void>, onBack: () => void): P
       if (away || closed) return;
       away = true;
       probe(0);
-      const told = [...watching];
-      watching.clear();
-      for (const tell of told) tell();
+      watching.forEach((watcher) => {
+        watching.delete(watcher);
+        watcher.onAway();
+      });
     },
-    onAway(then) {
-      // A callback of its own, so that whoever watches twice is told twice.
-      const tell = (): void => then();
-      watching.add(tell);
-      return () => void watching.delete(tell);
-    },
+    watch: (watcher) => watching.add(watcher),
+    unwatch: (watcher) => void watching.delete(watcher),
     back: () => (away && !closed ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve()),
     close() {
       closed = true;

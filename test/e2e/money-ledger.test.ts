@@ -96,7 +96,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
       durationMs: -5,
       firstTokenMs: Number.NaN,
     });
-    await (await ledger.reserve(requestOf(row, { inputTokens: Infinity, maxOutput: 10 }))).settle(row);
+    await (await ledger.reserve(requestOf(row, { inputTokens: () => Infinity, maxOutput: 10 }))).settle(row);
     expect(await eventOf(store, row.requestId)).toMatchObject({
       session: "a\uFFFDb\uFFFD",
       finish_reason: '"\\{}',
@@ -159,7 +159,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     const payer = await addPayer(store, { terms: "postpaid", floor: -100n * USD });
     const heldFor = async (maxOutput: number): Promise<bigint> => {
       const row = rowOf(payer, { usage: usage({ output: 100 }) });
-      const reservation = await ledger.reserve(requestOf(row, { inputTokens: 0, maxOutput }));
+      const reservation = await ledger.reserve(requestOf(row, { inputTokens: () => 0, maxOutput }));
       const { held } = await accountOf(store, payer);
       await reservation.settle(row);
       return held / 15_000n;

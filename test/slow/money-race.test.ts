@@ -95,7 +95,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("the last of a budget on 
         const row = rowOf(payer);
         const counts = movingCounts();
         let ended = false;
-        const options = { counts, inputTokens: 10, maxOutput: 20_000, onExhausted: () => void (ended = true) };
+        const options = { counts, inputTokens: () => 10, maxOutput: 20_000, onExhausted: () => void (ended = true) };
         const reservation = await ledgers[racer % 2]!.reserve(requestOf(row, options)).catch(() => undefined);
         if (reservation === undefined) return;
         counts.set({ inputUncached: 10 });

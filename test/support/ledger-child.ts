@@ -28,7 +28,7 @@ say("go");
 const stream = async (): Promise<void> => {
   const row = rowOf({ tenantId, keyId });
   const counts = movingCounts();
-  const reservation = await ledger.reserve(requestOf(row, { counts, inputTokens: 50, maxOutput: 4_000 }));
+  const reservation = await ledger.reserve(requestOf(row, { counts, inputTokens: () => 50, maxOutput: 4_000 }));
   say(`+ ${row.requestId}`);
   counts.set({ inputUncached: 50 });
   const steps = Math.random() < 0.5 ? Math.ceil(Math.random() * 4) : Math.ceil(Math.random() * 400);

@@ -145,7 +145,7 @@ export function rowOf(payer: Payer, given: Partial<UsageRow> = {}): UsageRow {
 }
 
 export function requestOf(row: UsageRow, given: Partial<ReserveRequest> = {}): ReserveRequest {
-  return { ...row, inputTokens: 1_000, maxOutput: 1_000, counts: movingCounts(), onExhausted() {}, ...given };
+  return { ...row, inputTokens: () => 1_000, maxOutput: 1_000, counts: movingCounts(), onExhausted() {}, ...given };
 }
 
 /** Throws with every broken rule and its rows. */
