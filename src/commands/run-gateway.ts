@@ -15,6 +15,7 @@ import { createUpstream } from "../engine/upstream.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { createObserver } from "../gateway/observer.ts";
 import { Repeats } from "../gateway/repeats.ts";
+import { ChunkTemplates } from "../engine/chunk-template.ts";
 import { SilenceWatch } from "../gateway/silence-watch.ts";
 import { parseUsd } from "../ledger/money.ts";
 import { openLedger } from "../ledger/open-ledger.ts";
@@ -122,6 +123,7 @@ export async function runGateway({
       silence: new SilenceWatch(config.timeouts.ping_ms),
       repeats: new Repeats(),
       prefixGuard: createPrefixGuard(),
+      templates: new ChunkTemplates(),
       observer: createObserver(log, metrics),
       signReasoning: signer.sign,
       inFlight: 0,

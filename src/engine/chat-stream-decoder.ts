@@ -6,6 +6,7 @@ import { asByteText, type ByteText } from "../conversation/byte-text.ts";
 import { GatewayError } from "../conversation/errors.ts";
 import type { FinishEvent, FinishReason, StreamEvent } from "../conversation/stream-event.ts";
 import type { UsageFold } from "../conversation/usage.ts";
+import { type ChunkTemplate, ChunkTemplates, type Lesson, type TextField } from "./chunk-template.ts";
 import { type EngineErrorContext, engineStreamError } from "./engine-error.ts";
 import { parseExact } from "./exact-json.ts";
 import { finishReason } from "./finish-reason.ts";
@@ -20,7 +21,11 @@ const LONGEST_EVENT = 8 * 1024 * 1024;
 /** Bytes of text a token, for engines that report no usage and send many tokens a chunk. */
 const BYTES_A_TOKEN = 4;
 const NOTHING: StreamEvent[] = [];
+const BLANK_LINE = Buffer.from("\n\n");
+/** A stream whose chunks keep changing otherwise (llama.cpp can write timings into each) is left to the parser. */
+const MOST_LESSONS = 4;
 
+type Plain = Omit<Lesson, "event">;
 type Chunk = { error?: unknown; object?: unknown; choices?: unknown; usage?: unknown; timings?: unknown };
 type Choice = {
   index?: unknown;
@@ -52,14 +57,24 @@ export class ChatStreamDecoder {
   #stopSequence: string | undefined;
   #oddReason: string | undefined;
   #ended = false;
+  readonly #templates: ChunkTemplates;
+  #lessons = 0;
+  /** The event that was just read, if it may be a template. */
+  #plain: Plain | undefined;
   #chunks = 0;
   #bytes = 0;
 
   /**
    * `context` gives an engine's in-stream errors their numbers and names; `stops` are stop sequences that the engine was not
-   * told of.
+   * told of; `templates` are shared by the streams of one gateway.
    */
-  constructor(usage: UsageFold, context: EngineErrorContext = { model: "" }, stops: readonly string[] = []) {
+  constructor(
+    usage: UsageFold,
+    context: EngineErrorContext = { model: "" },
+    stops: readonly string[] = [],
+    templates: ChunkTemplates = new ChunkTemplates(),
+  ) {
+    this.#templates = templates;
     this.#usage = usage;
     this.#context = context;
     this.#stops = stops.length > 0 ? new StopMatcher(stops) : undefined;
@@ -98,8 +113,44 @@ export class ChatStreamDecoder {
     if (this.#ended) return NOTHING;
     const out: StreamEvent[] = [];
     this.#out = out;
-    this.#reader.push(bytes.toString("latin1"));
+    for (let at = 0; at < bytes.length && !this.#ended;) {
+      const like = this.#reader.between ? this.#templates.find(bytes, at) : undefined;
+      if (like === undefined) at = this.#readEvent(bytes, at);
+      else {
+        this.#likeBefore(like);
+        at = this.#templates.end;
+      }
+    }
     return out;
+  }
+
+  /** Reads on to the end of the event, or of the bytes; returns how far. What the next chunks look like is learnt from it. */
+  #readEvent(bytes: Buffer, from: number): number {
+    const blank = bytes.indexOf(BLANK_LINE, from);
+    const end = blank < 0 ? bytes.length : blank + BLANK_LINE.length;
+    const whole = blank >= 0 && this.#reader.between;
+    const text = bytes.toString("latin1", from, end);
+    this.#reader.push(text);
+    const plain = this.#takePlain();
+    if (whole && plain !== undefined && this.#lessons < MOST_LESSONS) {
+      this.#lessons++;
+      this.#templates.learn({ event: text, ...plain });
+    }
+    return end;
+  }
+
+  #takePlain(): Plain | undefined {
+    const plain = this.#plain;
+    this.#plain = undefined;
+    return plain;
+  }
+
+  /** As `#chunk` does with the same event. */
+  #likeBefore({ field, text, usage }: ChunkTemplate): void {
+    if (usage !== undefined) this.#usage.report(usage);
+    if (field === "content") this.#content(text);
+    else this.#reasoning(text);
+    this.#chunks++;
   }
 
   /** The engine's answer has ended as HTTP: gives the terminal event unless it was given. */
@@ -153,7 +204,21 @@ export class ChatStreamDecoder {
     if (typeof chunk !== "object" || chunk === null || Array.isArray(chunk)) this.#garbage();
     else if (name === "error" || (chunk.error !== undefined && chunk.error !== null) || chunk.object === "error")
       this.#engineError(chunk);
-    else this.#chunk(chunk, source, escaped ? TEXT : BYTES);
+    else {
+      if (!escaped && this.#lessons < MOST_LESSONS) this.#notePlain(chunk);
+      this.#chunk(chunk, source, escaped ? TEXT : BYTES);
+    }
+  }
+
+  /** Notes a chunk that brings one piece of text and nothing else: a template for others. */
+  #notePlain({ choices, usage, timings }: Chunk): void {
+    if (timings !== undefined || !Array.isArray(choices) || choices.length !== 1) return;
+    const { delta, finish_reason } = (choices[0] ?? {}) as Choice;
+    if (isGiven(finish_reason) || typeof delta !== "object" || delta === null) return;
+    const given = Object.entries(delta).filter(([, value]) => isGiven(value));
+    const [name, text] = given[0] ?? [];
+    if (given.length === 1 && isTextField(name) && isText(text))
+      this.#plain = { field: name, text, usage: readUsage(usage) };
   }
 
   #chunk(chunk: Chunk, source: string, mode: TextMode): void {
@@ -333,6 +398,10 @@ export class ChatStreamDecoder {
     this.#reader.stop();
     this.#usage.estimate({ prompt: 0, completion: this.countedTokens });
   }
+}
+
+function isTextField(name: unknown): name is TextField {
+  return name === "content" || name === "reasoning" || name === "reasoning_content";
 }
 
 function isText(value: unknown): value is string {

@@ -33,6 +33,13 @@ export class SseReader {
     this.#limit = limit;
   }
 
+  /** Whether what comes next begins an event. */
+  get between(): boolean {
+    return (
+      this.#partial === "" && this.#data === undefined && this.#name === "" && !this.#first && !this.#afterCr && !this.#stopped
+    );
+  }
+
   /** Takes any piece of the stream. */
   push(bytes: string): void {
     if (this.#stopped) return;

@@ -7,6 +7,7 @@ import { toByteText } from "../conversation/byte-text.ts";
 import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
 import type { UsageFold } from "../conversation/usage.ts";
 import { ChatStreamDecoder } from "../engine/chat-stream-decoder.ts";
+import type { ChunkTemplates } from "../engine/chunk-template.ts";
 import { type EngineErrorContext, engineError } from "../engine/engine-error.ts";
 import type { EngineTimeouts, Upstream, UpstreamCall } from "../engine/upstream.ts";
 import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
@@ -32,6 +33,8 @@ export type ExchangePlan<Info extends EngineInfo> = {
   timeouts: EngineTimeouts;
   /** Stop sequences that the engine was not told of. */
   stops?: readonly string[];
+  /** What the engines' chunks look like. */
+  templates?: ChunkTemplates;
   /** What gives an engine's errors their names and numbers. */
   errorContext: EngineErrorContext;
   /**
@@ -117,7 +120,7 @@ export class Exchange<Info extends EngineInfo> {
   }
 
   #post(replica: EngineState<Info>): UpstreamCall {
-    const decoder = new ChatStreamDecoder(this.#plan.usage, this.#plan.errorContext, this.#plan.stops);
+    const decoder = new ChatStreamDecoder(this.#plan.usage, this.#plan.errorContext, this.#plan.stops, this.#plan.templates);
     this.#decoder = decoder;
     let refusal: { status: number; headers: Record<string, string | string[] | undefined>; body: string } | undefined;
     return this.#upstream.post(

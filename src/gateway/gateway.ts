@@ -2,6 +2,7 @@
 import type { KeyRing } from "../admission/key-ring.ts";
 import type { ByteText } from "../conversation/byte-text.ts";
 import type { Config } from "../config/schema.ts";
+import type { ChunkTemplates } from "../engine/chunk-template.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
 import type { EngineTimeouts, Upstream } from "../engine/upstream.ts";
 import type { Ledger } from "../ledger/ledger-types.ts";
@@ -23,6 +24,7 @@ export type Gateway = {
   readonly silence: SilenceWatch;
   readonly repeats: Repeats;
   readonly prefixGuard: PrefixGuard;
+  readonly templates: ChunkTemplates;
   readonly observer: Observer;
   /** Signs reasoning on its way out. */
   readonly signReasoning: (text: ByteText) => string;

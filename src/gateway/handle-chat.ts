@@ -107,6 +107,7 @@ export async function handleChat(
         usage,
         timeouts: gateway.timeouts,
         stops: gatewayStops(request, target),
+        templates: gateway.templates,
         errorContext: { model: model.id, contextWindow: model.contextWindow, maxTokens: request.maxTokens },
         refit: fit.refit,
         onAttemptFailed(failed, error) {
