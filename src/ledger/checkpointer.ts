@@ -3,6 +3,7 @@
  * that is what is durable, and while the database is away or slow.
  */
 import { InFlight } from "../base/in-flight.ts";
+import { isoTime } from "../base/iso-time.ts";
 import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
@@ -44,8 +45,8 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   const live = new InFlight<LiveRequest>();
 
   const toJournal = (items: readonly CheckpointItem[]): void => {
-    const record: CountRecord = { t: "count", at: new Date().toISOString(), counts: items.map(toCount) };
-    const entry = journal.append(JSON.stringify(record));
+    const record: CountRecord = { t: "count", at: isoTime(Date.now()), counts: items.map(toCount) };
+    const entry = journal.append(() => JSON.stringify(record));
     entry.done();
     entry.durable.catch((error: unknown) => onProblem("running counts could not be written to the journal", error));
   };

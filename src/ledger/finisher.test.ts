@@ -14,8 +14,8 @@ function finisher(applied: Promise<void>) {
     () => {},
   );
   onTestFinished(() => presence.close());
-  const append = (record: string): JournalEntry => {
-    written.push(record);
+  const append = (record: () => string): JournalEntry => {
+    written.push(record());
     return { durable: Promise.resolve(), done() {} };
   };
   const finish = createFinisher({

@@ -30,7 +30,7 @@ export function createFinisher(parts: FinisherParts): Finish {
   /** Rejects when it is in neither. */
   const inJournal = async (item: SettleItem, applied: Promise<void>, soon = true): Promise<void> => {
     const record: SettleRecord = { t: "settle", item };
-    const entry = journal.append(JSON.stringify(record), { soon });
+    const entry = journal.append(() => JSON.stringify(record), { soon });
     applied.then(
       () => entry.done(),
       (error: unknown) => {

@@ -1,4 +1,5 @@
 /** Puts the ledger's parts together around the life of a request: reserve, checkpoint, settle. */
+import { isoTime } from "../base/iso-time.ts";
 import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
@@ -7,7 +8,7 @@ import { createCheckpointer } from "./checkpointer.ts";
 import { createFinisher } from "./finisher.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { OpenRecord } from "./journal/records.ts";
-import { createKnownTerms } from "./known-terms.ts";
+import { type AdmittedTerms, createKnownTerms } from "./known-terms.ts";
 import type { Ledger, LedgerOptions, Reservation, ReserveRequest } from "./ledger-types.ts";
 import { LiveRequest } from "./live-request.ts";
 import { createPresence } from "./presence.ts";
@@ -131,21 +132,10 @@ export function createLedger(
 
       let onApplied: (() => void) | undefined;
       if (journalAll || heldBy !== "store") {
-        const record: OpenRecord = {
-          t: "open",
-          request_id: item.request_id,
-          tenant_id: item.tenant_id,
-          key_id: item.key_id,
-          model: item.model,
-          account_id: accountId,
-          price_id: priceId,
-          reserved_at: reservedAt.toISOString(),
-          facts: item.facts,
-        };
         // What cannot cost anything need not wait for the disk, nor what the database has: only a power cut takes that from the embedded one,
         // and a moment's requests with it.
         const waits = terms.price !== null && heldBy !== "store";
-        const entry = journal.append(JSON.stringify(record), { soon: waits });
+        const entry = journal.append(() => JSON.stringify(openRecord(item, terms)), { soon: waits });
         // What the database knows of it is enough, once that is synced.
         if (heldBy === "store") entry.done();
         else onApplied = () => entry.done();
@@ -216,6 +206,20 @@ export function createLedger(
   };
 }
 
+function openRecord(item: ReserveItem, { accountId, price, reservedAt }: AdmittedTerms): OpenRecord {
+  return {
+    t: "open",
+    request_id: item.request_id,
+    tenant_id: item.tenant_id,
+    key_id: item.key_id,
+    model: item.model,
+    account_id: accountId,
+    price_id: price?.id ?? null,
+    reserved_at: isoTime(reservedAt.getTime()),
+    facts: item.facts,
+  };
+}
+
 function toItem(request: ReserveRequest, input: number, output: number): ReserveItem {
   return {
     request_id: request.requestId,
@@ -230,7 +234,7 @@ function toItem(request: ReserveRequest, input: number, output: number): Reserve
       streamed: request.streamed,
       session: storableTextOrNull(request.session),
       agent: storableTextOrNull(request.agent),
-      started_at: request.startedAt.toISOString(),
+      started_at: isoTime(request.startedAt.getTime()),
     },
   };
 }

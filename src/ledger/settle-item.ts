@@ -2,6 +2,7 @@
  * A request's end as it goes to the database and into the journal: its usage row, and the terms on which it was reserved. It carries
  * all that is needed, so that it can be settled without its hold.
  */
+import { isoTime } from "../base/iso-time.ts";
 import type { UsageRow } from "./usage-row.ts";
 import { storableText, storableTextOrNull } from "./storable-text.ts";
 
@@ -62,14 +63,14 @@ export function settleItem(
     finish_reason: storableTextOrNull(row.finishReason),
     error_code: row.errorCode,
     engine: storableTextOrNull(row.engine),
-    started_at: row.startedAt.toISOString(),
+    started_at: isoTime(row.startedAt.getTime()),
     first_token_ms: row.firstTokenMs === null ? null : whole(row.firstTokenMs),
     duration_ms: whole(row.durationMs),
     repeat_of: row.repeatOf,
     prefix_break: storableTextOrNull(row.prefixBreak),
     account_id: terms.accountId,
     price_id: terms.priceId,
-    reserved_at: terms.reservedAt.toISOString(),
+    reserved_at: isoTime(terms.reservedAt.getTime()),
     cut_by: cutBy,
   };
 }

@@ -4,6 +4,7 @@
  * A line a request is the most that a busy gateway writes: those are gathered and written some dozens at a time, a fifth of a
  * second late at the most. Warnings and errors leave at once, with what waits before them.
  */
+import { isoTime } from "../base/iso-time.ts";
 import { type DestinationStream, destination, pino, stdTimeFunctions } from "pino";
 import { type LogFields, type Logger, type LogLevel, type RequestLog, requestLevel } from "./log-record.ts";
 
@@ -61,7 +62,7 @@ function standardOutput(): { out: DestinationStream; flush: () => void } {
 function requestLine(level: LogLevel, entry: RequestLog): object {
   return {
     level,
-    time: new Date().toISOString(),
+    time: isoTime(Date.now()),
     request_id: entry.requestId,
     wire: entry.wire,
     tenant: entry.tenant,

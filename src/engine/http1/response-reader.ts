@@ -4,7 +4,7 @@
  *
  * Chunks that came in one read are handed on as one piece: engines send every event in a chunk of its own.
  */
-import { type Framing, framingOf, parseHead, type ResponseHeaders } from "./response-head.ts";
+import { type Framing, readHead, type ResponseHeaders } from "./response-head.ts";
 import { ResponseFault } from "./response-fault.ts";
 
 export type ResponseEvents = {
@@ -100,13 +100,13 @@ export class ResponseReader {
       return seen.subarray(seen.length);
     }
     this.#head = undefined;
-    const head = parseHead(seen.toString("latin1", 0, end));
+    const head = readHead(seen.toString("latin1", 0, end));
     const rest = seen.subarray(end + HEAD_END.length);
     if (head.status < 200) {
       if (head.status === 101) throw new ResponseFault("malformed", "another protocol");
       return rest;
     }
-    const framing = framingOf(head);
+    const { framing } = head;
     this.#keepMs = framing.keepMs;
     this.#begin(framing);
     this.#events.onHead(head.status, head.headers);

@@ -17,8 +17,11 @@ export type JournalEntry = {
 };
 
 export type Journal = {
-  /** `soon`: false lets the record wait for others a moment, so that many share one write; what is done by then is not written. */
-  append(record: string, options?: { soon: boolean }): JournalEntry;
+  /**
+   * `record` is asked for when it is written. `soon`: false lets it wait for others a moment, so that many share one write; what is done by
+   * then is not written.
+   */
+  append(record: () => string, options?: { soon: boolean }): JournalEntry;
   /** Goes on in a new file, so that what is done can be removed. */
   roll(): Promise<void>;
   /** Of all files. */
@@ -44,7 +47,7 @@ const MOST_A_SYNC = 1024;
 /** How long a record may wait for others. What is done by then, as short answers are, is never written. */
 const LINGER_MS = 100;
 
-type Item = { record: string; segment: Segment | undefined; done: boolean } | "roll";
+type Item = { record: () => string; segment: Segment | undefined; done: boolean } | "roll";
 
 export function createJournal(options: JournalOptions): Journal {
   const { directory, ledger, segmentBytes = 64 * 1024 * 1024, beforeRemoval, onProblem = () => {} } = options;
@@ -70,7 +73,7 @@ export function createJournal(options: JournalOptions): Journal {
         segments.push(current);
       }
       try {
-        await appendTo(current, Buffer.concat(records.map(({ record }) => frame(record))));
+        await appendTo(current, Buffer.concat(records.map(({ record }) => frame(record()))));
       } catch (error) {
         // What a failed fdatasync left is unknown: these records are not acknowledged, and the next ones get a new file.
         await seal().catch(() => {});
