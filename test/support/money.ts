@@ -8,6 +8,7 @@ import type { UsageRow } from "../../src/ledger/usage-row.ts";
 import { verifyLedger } from "../../src/ledger/verify.ts";
 import type { Usage } from "../../src/conversation/usage.ts";
 import type { Store } from "../../src/db/open-store.ts";
+import { newRequestId } from "../../src/gateway/request-id.ts";
 import { usageRow } from "./usage-row.ts";
 
 /** pico-USD a token: USD 3 / 0.30 / 3.75 / 15 a million. */
@@ -17,16 +18,14 @@ export const PRICES: TokenPrices = {
   cacheWrite: 3_750_000n,
   output: 15_000_000n,
 };
+export { newRequestId };
+
 export const USD = 1_000_000_000n;
 
 export type Payer = { tenantId: string; keyId: string };
 
 function id(prefix: string): string {
   return `${prefix}_${randomBytes(12).toString("hex")}`;
-}
-
-export function newRequestId(): string {
-  return id("req");
 }
 
 /** A tenant with a key. Without terms it is postpaid and has no limit. `floor`: nano-USD. */

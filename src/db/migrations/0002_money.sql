@@ -395,7 +395,8 @@ BEGIN
         period_start(b.period, v_day) AS start, coalesce(p.spent, 0) AS spent, b.amount - coalesce(p.spent + p.held, 0) AS unspent,
         sum(w.taken) OVER (PARTITION BY b.id)::bigint AS taken
       FROM who w
-      JOIN budget b ON b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id
+      CROSS JOIN LATERAL (
+        SELECT * FROM budget b WHERE b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id OFFSET 0) b
       LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, v_day)
       WHERE period_start(b.period, v_day) >= b.since),
     fit AS MATERIALIZED (
@@ -727,7 +728,9 @@ BEGIN
       FROM (SELECT account_id, sum(cost)::bigint AS cost, sum(freed)::bigint AS freed FROM moved GROUP BY 1) m WHERE a.id = m.account_id),
     due AS MATERIALIZED (
       SELECT b.id, period_start(b.period, m.day) AS start, sum(m.cost)::bigint AS cost, sum(m.freed)::bigint AS freed
-      FROM moved m JOIN budget b ON b.tenant_id = m.tenant_id AND coalesce(b.key_id, m.key_id) = m.key_id
+      FROM moved m
+      CROSS JOIN LATERAL (
+        SELECT * FROM budget b WHERE b.tenant_id = m.tenant_id AND coalesce(b.key_id, m.key_id) = m.key_id OFFSET 0) b
       WHERE period_start(b.period, m.day) >= b.since GROUP BY 1, 2)
     -- A request without a hold may be the first of its period: it was let in while the database was away.
     INSERT INTO budget_period AS p (budget_id, start, spent, held) SELECT id, start, cost, -freed FROM due ORDER BY id, start
