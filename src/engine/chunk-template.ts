@@ -80,7 +80,11 @@ export class ChunkTemplate {
       from = at + length;
     }
     literals.push(new Literal(event.slice(from)));
-    return new ChunkTemplate(lesson, literals, holes.map(({ kind }) => kind));
+    return new ChunkTemplate(
+      lesson,
+      literals,
+      holes.map(({ kind }) => kind),
+    );
   }
 
   /** Where the event that begins at `start` ends, and what it says; -1 if it is not like the template, or not whole. */

@@ -36,7 +36,12 @@ export class SseReader {
   /** Whether what comes next begins an event. */
   get between(): boolean {
     return (
-      this.#partial === "" && this.#data === undefined && this.#name === "" && !this.#first && !this.#afterCr && !this.#stopped
+      this.#partial === "" &&
+      this.#data === undefined &&
+      this.#name === "" &&
+      !this.#first &&
+      !this.#afterCr &&
+      !this.#stopped
     );
   }
 

@@ -120,7 +120,12 @@ export class Exchange<Info extends EngineInfo> {
   }
 
   #post(replica: EngineState<Info>): UpstreamCall {
-    const decoder = new ChatStreamDecoder(this.#plan.usage, this.#plan.errorContext, this.#plan.stops, this.#plan.templates);
+    const decoder = new ChatStreamDecoder(
+      this.#plan.usage,
+      this.#plan.errorContext,
+      this.#plan.stops,
+      this.#plan.templates,
+    );
     this.#decoder = decoder;
     let refusal: { status: number; headers: Record<string, string | string[] | undefined>; body: string } | undefined;
     return this.#upstream.post(

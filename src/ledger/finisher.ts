@@ -2,11 +2,10 @@
  * Brings a request's end to where it is durable: the embedded database and its journal together, or Postgres; the journal alone when
  * Postgres does not answer in time.
  */
-import { StoreError, isStoreAway } from "../db/store-error.ts";
-import { withPatience } from "../db/with-patience.ts";
+import { isStoreAway } from "../db/store-error.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { SettleRecord } from "./journal/records.ts";
-import type { AwayWatcher, Presence } from "./presence.ts";
+import type { Presence } from "./presence.ts";
 import { storeAway } from "./refusals.ts";
 import type { SettleItem } from "./settle-item.ts";
 import type { SettleWriter } from "./settle-writer.ts";
@@ -47,24 +46,7 @@ export function createFinisher(parts: FinisherParts): Finish {
   };
 
   /** Waits no longer than until somebody finds the database away: the client is waiting, and nothing is durable yet. */
-  const inStore = (applied: Promise<void>): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const watcher: AwayWatcher = {
-        place: -1,
-        onAway: () => reject(new StoreError("unavailable", "the database is away")),
-      };
-      presence.watch(watcher);
-      withPatience(applied, presence.away ? 0 : patienceMs).then(
-        () => {
-          presence.unwatch(watcher);
-          resolve();
-        },
-        (error: unknown) => {
-          presence.unwatch(watcher);
-          reject(error as Error);
-        },
-      );
-    });
+  const inStore = (applied: Promise<void>): Promise<void> => presence.answered(applied, patienceMs);
 
   return async (item, onApplied) => {
     const applied = settles.add(item);

@@ -1,7 +1,6 @@
 /** Knows whether the database answers: who finds it away says so here once, and one probe asks until it is back. */
-import { InFlight, type Placed } from "../base/in-flight.ts";
-
-export type AwayWatcher = Placed & { onAway(): void };
+import { StoreError } from "../db/store-error.ts";
+import { Patience } from "../db/with-patience.ts";
 
 export type Presence = {
   readonly away: boolean;
@@ -9,9 +8,11 @@ export type Presence = {
   readonly since: number;
   /** The database did not answer. */
   fail(): void;
-  /** Tells it once when the database is next found away; not at once, if it is now. */
-  watch(watcher: AwayWatcher): void;
-  unwatch(watcher: AwayWatcher): void;
+  /**
+   * The work's result. Rejects with StoreError `unavailable` after `ms`, as soon as anybody finds the database away, or, if it is away
+   * already, a moment later.
+   */
+  answered<T>(work: Promise<T>, ms: number): Promise<T>;
   /** Resolves when it answers again, at once if it does now; also when this is closed. */
   back(): Promise<void>;
   close(): void;
@@ -26,7 +27,7 @@ export function createPresence(ping: () => Promise<void>, onBack: () => void): P
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let waiting: (() => void)[] = [];
-  const watching = new InFlight<AwayWatcher>();
+  const patience = new Patience();
 
   const wakeAll = (): void => {
     const woken = waiting;
@@ -65,13 +66,9 @@ export function createPresence(ping: () => Promise<void>, onBack: () => void): P
       if (away || closed) return;
       away = true;
       probe(0);
-      watching.forEach((watcher) => {
-        watching.delete(watcher);
-        watcher.onAway();
-      });
+      patience.giveUp(new StoreError("unavailable", "the database is away"));
     },
-    watch: (watcher) => watching.add(watcher),
-    unwatch: (watcher) => void watching.delete(watcher),
+    answered: (work, ms) => patience.wait(work, away ? 0 : ms),
     back: () => (away && !closed ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve()),
     close() {
       closed = true;
