@@ -227,8 +227,8 @@ describe.each(["engine", "server"] as const)(
         post(evener, "openai", { stream: true }).then(firstText),
       ]);
       vllm.kill(what);
-      const anthropicEnd = await messages.rest();
-      const openaiEnd = await chat.rest();
+      // Both at once: of a stream that nobody reads while it is cut, fetch throws away what it has.
+      const [anthropicEnd, openaiEnd] = await Promise.all([messages.rest(), chat.rest()]);
 
       expect(anthropicEnd.text).toMatch(/event: error\ndata: \{"type":"error","error":\{"type":"api_error"/);
       expect(anthropicEnd.text).not.toContain("message_stop");
