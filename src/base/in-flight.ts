@@ -1,10 +1,9 @@
 /**
  * Those of something that are in flight now, in no order: what a Set of them would be, without keeping the ended ones alive.
  *
- * A Set whose members come and go is copied into a new table every few dozen changes. The table before it points to the new one and to
- * all that was in flight then; once a garbage collection has moved one of them to the old generation, each drags the next one and all
- * its requests after it, long ended, until a full collection. That was half of all that requests allocate. See
- * decisions/0113-nothing-outlives-its-request.md.
+ * A Set whose members come and go is copied into a new table every few dozen changes, and the table before it points to the new one and to
+ * all that was in flight then: once one of them is in the old generation, the next ones may follow, with requests long ended, until a full
+ * collection. See decisions/0113-nothing-outlives-its-request.md.
  */
 
 /** Knows its own place, so that it is found without a search. */
