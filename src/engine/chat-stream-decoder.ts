@@ -132,7 +132,7 @@ export class ChatStreamDecoder {
     const text = bytes.toString("latin1", from, end);
     this.#reader.push(text);
     const plain = this.#takePlain();
-    if (whole && plain !== undefined && this.#lessons < MOST_LESSONS) {
+    if (whole && plain !== undefined) {
       this.#lessons++;
       this.#templates.learn({ event: text, ...plain });
     }

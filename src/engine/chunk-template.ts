@@ -52,9 +52,7 @@ export class ChunkTemplate {
     this.#holes = holes;
   }
 
-  /**
-   * Undefined where what the parser read in the event cannot be found again without doubt.
-   */
+  /** Undefined where what the parser read in the event cannot be found again without doubt. */
   static of(lesson: Lesson): ChunkTemplate | undefined {
     const { event, field, text, usage } = lesson;
     if (!event.startsWith(START) || !event.endsWith(END) || event.indexOf("\n") !== event.length - 2) return undefined;

@@ -6,6 +6,7 @@ import type { Store } from "../../src/db/open-store.ts";
 import { costOf, holdFor } from "../../src/ledger/money.ts";
 import { rebuildRollups } from "../../src/ledger/rollups.ts";
 import { type SettleItem, releaseItem, settleItem } from "../../src/ledger/settle-item.ts";
+import { newRequestId } from "../../src/gateway/request-id.ts";
 import {
   type CheckpointItem,
   type ReserveItem,
@@ -27,7 +28,6 @@ import {
   addPrice,
   eventOf,
   expectSound,
-  newRequestId,
   periodsOf,
   rowOf,
   usage,

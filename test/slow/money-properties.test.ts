@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Store, openStore } from "../../src/db/open-store.ts";
 import { costOf } from "../../src/ledger/money.ts";
 import { type SettleItem, releaseItem, settleItem } from "../../src/ledger/settle-item.ts";
+import { newRequestId } from "../../src/gateway/request-id.ts";
 import {
   type ReserveItem,
   type ReserveResult,
@@ -27,7 +28,6 @@ import {
   addPayer,
   addPrice,
   expectSound,
-  newRequestId,
   rowOf,
   usage,
 } from "../support/money.ts";

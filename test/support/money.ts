@@ -18,8 +18,6 @@ export const PRICES: TokenPrices = {
   cacheWrite: 3_750_000n,
   output: 15_000_000n,
 };
-export { newRequestId };
-
 export const USD = 1_000_000_000n;
 
 export type Payer = { tenantId: string; keyId: string };
