@@ -232,6 +232,12 @@ CREATE FUNCTION period_end(p_period text, p_start date) RETURNS timestamptz LANG
     ELSE interval '1 month' END) AT TIME ZONE 'UTC'
 $$;
 
+-- The budgets that a request of this tenant and key must fit. OFFSET 0 keeps the planner from joining all budgets there are while they are
+-- few, in a plan that is then kept.
+CREATE FUNCTION budgets_of(p_tenant text, p_key text) RETURNS SETOF budget LANGUAGE sql STABLE AS $$
+  SELECT * FROM budget b WHERE b.tenant_id = p_tenant AND coalesce(b.key_id, p_key) = p_key OFFSET 0
+$$;
+
 -- The functions below are planned once a connection, when their tables may be empty: they are told to use the indexes all the same.
 ---------------------------------------------------------------------------------------------------------------- reserve
 
@@ -255,10 +261,10 @@ BEGIN
       WHERE a.balance - a.held - a.floor < w.amount
     UNION ALL
     SELECT 1 FROM wanted w
-      JOIN budget b ON b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id
+      CROSS JOIN LATERAL budgets_of(w.tenant_id, w.key_id) b
       LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, w.day)
       WHERE period_start(b.period, w.day) >= b.since
-      GROUP BY b.id, period_start(b.period, w.day), p.spent, p.held
+      GROUP BY b.id, b.amount, period_start(b.period, w.day), p.spent, p.held
       HAVING b.amount - coalesce(p.spent + p.held, 0) < sum(w.amount)
   ) THEN
     RETURN NULL;
@@ -278,7 +284,7 @@ BEGIN
       SELECT w.n, w.amount, b.id, period_start(b.period, w.day), 0, CASE b.period WHEN 'month' THEN 1 WHEN 'week' THEN 2 ELSE 3 END,
         b.amount - coalesce(p.spent + p.held, 0)
       FROM wanted w
-      JOIN budget b ON b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id
+      CROSS JOIN LATERAL budgets_of(w.tenant_id, w.key_id) b
       LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, w.day)
       WHERE period_start(b.period, w.day) >= b.since),
     numbered AS (SELECT *, dense_rank() OVER (ORDER BY by, start, account_id)::integer AS no FROM scope)
@@ -395,8 +401,7 @@ BEGIN
         period_start(b.period, v_day) AS start, coalesce(p.spent, 0) AS spent, b.amount - coalesce(p.spent + p.held, 0) AS unspent,
         sum(w.taken) OVER (PARTITION BY b.id)::bigint AS taken
       FROM who w
-      CROSS JOIN LATERAL (
-        SELECT * FROM budget b WHERE b.tenant_id = w.tenant_id AND coalesce(b.key_id, w.key_id) = w.key_id OFFSET 0) b
+      CROSS JOIN LATERAL budgets_of(w.tenant_id, w.key_id) b
       LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, v_day)
       WHERE period_start(b.period, v_day) >= b.since),
     fit AS MATERIALIZED (
@@ -502,7 +507,7 @@ BEGIN
   periods AS (
     INSERT INTO budget_period AS p (budget_id, start, held)
     SELECT b.id, period_start(b.period, t.day), sum(t.amount)
-    FROM taken t JOIN budget b ON b.tenant_id = t.tenant_id AND coalesce(b.key_id, t.key_id) = t.key_id
+    FROM taken t CROSS JOIN LATERAL budgets_of(t.tenant_id, t.key_id) b
     WHERE period_start(b.period, t.day) >= b.since
     GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held)
@@ -550,7 +555,7 @@ BEGIN
   periods AS (
     UPDATE budget_period p SET spent = p.spent + s.cost
     FROM (SELECT b.id, period_start(b.period, utc_day(c.reserved_at)) AS start, sum(c.cost)::bigint AS cost
-      FROM changed c JOIN budget b ON b.tenant_id = c.tenant_id AND coalesce(b.key_id, c.key_id) = c.key_id GROUP BY 1, 2) s
+      FROM changed c CROSS JOIN LATERAL budgets_of(c.tenant_id, c.key_id) b GROUP BY 1, 2) s
     WHERE p.budget_id = s.id AND p.start = s.start),
   entries AS (
     INSERT INTO ledger_entry (transaction_id, account_id, kind, amount)
@@ -612,17 +617,16 @@ BEGIN
       -- Null is no limit, and is passed over.
       v_more := greatest(0, least(v_more,
         (SELECT balance - held - floor FROM account WHERE id = v_hold.account_id),
-        (SELECT min(b.amount - coalesce(p.spent + p.held, 0)) FROM budget b
+        (SELECT min(b.amount - coalesce(p.spent + p.held, 0)) FROM budgets_of(v_hold.tenant_id, v_hold.key_id) b
           LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, utc_day(v_hold.reserved_at))
-          WHERE b.tenant_id = v_hold.tenant_id AND coalesce(b.key_id, v_hold.key_id) = v_hold.key_id
-            AND period_start(b.period, utc_day(v_hold.reserved_at)) >= b.since)));
+          WHERE period_start(b.period, utc_day(v_hold.reserved_at)) >= b.since)));
       IF v_more > 0 THEN
         UPDATE hold SET amount = amount + v_more WHERE request_id = v_hold.request_id;
         UPDATE account SET held = held + v_more WHERE id = v_hold.account_id;
         INSERT INTO budget_period AS p (budget_id, start, held)
-        SELECT b.id, period_start(b.period, utc_day(v_hold.reserved_at)), v_more FROM budget b
-        WHERE b.tenant_id = v_hold.tenant_id AND coalesce(b.key_id, v_hold.key_id) = v_hold.key_id
-          AND period_start(b.period, utc_day(v_hold.reserved_at)) >= b.since ORDER BY b.id
+        SELECT b.id, period_start(b.period, utc_day(v_hold.reserved_at)), v_more
+        FROM budgets_of(v_hold.tenant_id, v_hold.key_id) b
+        WHERE period_start(b.period, utc_day(v_hold.reserved_at)) >= b.since ORDER BY b.id
         ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held;
       END IF;
       -- A cost is rounded half up: this much is still rounded down to what is held.
@@ -729,8 +733,7 @@ BEGIN
     due AS MATERIALIZED (
       SELECT b.id, period_start(b.period, m.day) AS start, sum(m.cost)::bigint AS cost, sum(m.freed)::bigint AS freed
       FROM moved m
-      CROSS JOIN LATERAL (
-        SELECT * FROM budget b WHERE b.tenant_id = m.tenant_id AND coalesce(b.key_id, m.key_id) = m.key_id OFFSET 0) b
+      CROSS JOIN LATERAL budgets_of(m.tenant_id, m.key_id) b
       WHERE period_start(b.period, m.day) >= b.since GROUP BY 1, 2)
     -- A request without a hold may be the first of its period: it was let in while the database was away.
     INSERT INTO budget_period AS p (budget_id, start, spent, held) SELECT id, start, cost, -freed FROM due ORDER BY id, start
