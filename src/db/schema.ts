@@ -124,12 +124,22 @@ export type HoldTable = {
   lease_until: Date;
 };
 
-export type LedgerEntryTable = {
+export type LedgerTransferTable = {
   transaction_id: string;
-  account_id: bigint;
   kind: "usage" | "adjustment" | "credit";
+  from_account: bigint;
+  to_account: bigint;
   amount: bigint;
   at: DefaultTime;
+  note: string | null;
+};
+/** A view over ledger_transfer: two rows for each of its rows. */
+export type LedgerEntryView = {
+  transaction_id: string;
+  account_id: bigint;
+  kind: LedgerTransferTable["kind"];
+  amount: bigint;
+  at: Date;
   note: string | null;
 };
 
@@ -187,7 +197,8 @@ export type Schema = {
   budget: BudgetTable;
   budget_period: BudgetPeriodTable;
   hold: HoldTable;
-  ledger_entry: LedgerEntryTable;
+  ledger_transfer: LedgerTransferTable;
+  ledger_entry: LedgerEntryView;
   usage_hour: UsageHourTable;
   usage_day: UsageDayView;
 };

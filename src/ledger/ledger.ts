@@ -216,7 +216,12 @@ function openRecord(item: ReserveItem, { accountId, price, reservedAt }: Admitte
     account_id: accountId,
     price_id: price?.id ?? null,
     reserved_at: isoTime(reservedAt.getTime()),
-    facts: item.facts,
+    requested_model: item.requested_model,
+    wire: item.wire,
+    streamed: item.streamed,
+    session: item.session,
+    agent: item.agent,
+    started_at: item.started_at,
   };
 }
 
@@ -228,13 +233,11 @@ function toItem(request: ReserveRequest, input: number, output: number): Reserve
     model: storableText(request.model),
     input: whole(input),
     output: whole(output),
-    facts: {
-      requested_model: storableText(request.requestedModel),
-      wire: request.wire,
-      streamed: request.streamed,
-      session: storableTextOrNull(request.session),
-      agent: storableTextOrNull(request.agent),
-      started_at: isoTime(request.startedAt.getTime()),
-    },
+    requested_model: storableText(request.requestedModel),
+    wire: request.wire,
+    streamed: request.streamed,
+    session: storableTextOrNull(request.session),
+    agent: storableTextOrNull(request.agent),
+    started_at: isoTime(request.startedAt.getTime()),
   };
 }

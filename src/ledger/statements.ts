@@ -3,7 +3,9 @@
  * an array, is one transaction, and may be sent again without harm.
  */
 import type { SpendCap } from "../conversation/spend-cap.ts";
+import { compositeArray } from "../db/composite-array.ts";
 import type { Statement, Store } from "../db/open-store.ts";
+import { CHECKPOINT_COLUMNS, RESERVE_COLUMNS, SETTLE_COLUMNS } from "./item-columns.ts";
 import type { TokenPrices } from "./money.ts";
 import type { SettleItem } from "./settle-item.ts";
 
@@ -15,10 +17,9 @@ export type ReserveItem = {
   /** Tokens of the prompt, and of the answer, to hold for. */
   input: number;
   output: number;
-  /** What a usage row needs beside if the gateway dies. */
-  facts: HoldFacts;
-};
+} & HoldFacts;
 
+/** What a usage row needs beside if the gateway dies. */
 export type HoldFacts = {
   requested_model: string;
   wire: string;
@@ -99,7 +100,7 @@ export async function reserveHolds(
   { owner, leaseMs }: { owner: string; leaseMs: number },
   items: readonly ReserveItem[],
 ): Promise<ReserveResult[]> {
-  const values = [owner, interval(leaseMs), JSON.stringify(items)];
+  const values = [owner, interval(leaseMs), compositeArray(RESERVE_COLUMNS, items)];
   const rows = await retried(() => store.run<ReserveRow>(RESERVE, values));
   return rows.map(toReserveResult);
 }
@@ -141,7 +142,7 @@ export async function checkpointHolds(
   leaseMs: number,
   items: readonly CheckpointItem[],
 ): Promise<Map<string, CheckpointResult>> {
-  const values = [interval(leaseMs), items.map((item) => item.request_id), JSON.stringify(items)];
+  const values = [interval(leaseMs), items.map((item) => item.request_id), compositeArray(CHECKPOINT_COLUMNS, items)];
   const rows = await retried(() =>
     store.run<{ checked: string; amount: bigint; refused: string | null }>(CHECKPOINT, values),
   );
@@ -154,7 +155,7 @@ export async function settleItems(
   items: readonly SettleItem[],
 ): Promise<Map<string, "settled" | "adjusted">> {
   if (!items.every((item) => item.unheld)) return settleHeld(store, items);
-  const rows = await retried(() => store.run<{ settled: string }>(RECORD, [JSON.stringify(items)]));
+  const rows = await retried(() => store.run<{ settled: string }>(RECORD, [compositeArray(SETTLE_COLUMNS, items)]));
   const settled = new Map(rows.map((row) => [row.settled, "settled" as const]));
   const known = items.filter((item) => !settled.has(item.request_id));
   return known.length === 0 ? settled : new Map([...(await settleHeld(store, known)), ...settled]);
@@ -167,7 +168,7 @@ async function settleHeld(store: Store, items: readonly SettleItem[]): Promise<M
     if (item.account_id !== null) accounts.add(item.account_id);
     capped ||= item.capped;
   }
-  const values = [[...accounts], items.map((item) => item.request_id), JSON.stringify(items), capped];
+  const values = [[...accounts], items.map((item) => item.request_id), compositeArray(SETTLE_COLUMNS, items), capped];
   const rows = await retried(() => store.run<{ settled: string; result: "settled" | "adjusted" }>(SETTLE, values));
   return new Map(rows.map(({ settled, result }) => [settled, result]));
 }

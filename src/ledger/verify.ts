@@ -18,8 +18,14 @@ const MOST_ROWS = 100;
 const CHECKS: readonly { name: string; rule: string; query: string }[] = [
   {
     name: "transactions-balance",
-    rule: "the entries of every transaction sum to zero",
-    query: `SELECT transaction_id, kind, sum(amount) AS sum FROM ledger_entry GROUP BY 1, 2 HAVING sum(amount) <> 0`,
+    rule: "every transaction gives to one account what it takes from another",
+    query: `SELECT * FROM ledger_transfer WHERE amount <= 0 OR from_account = to_account`,
+  },
+  {
+    name: "transactions-have-sides",
+    rule: "usage and adjustments are between a tenant's account and revenue, credit between one and cash",
+    query: `SELECT t.* FROM ledger_transfer t LEFT JOIN account a ON a.id = t.from_account LEFT JOIN account b ON b.id = t.to_account
+      WHERE (a.name IS NULL) = (b.name IS NULL) OR coalesce(a.name, b.name) <> CASE kind WHEN 'credit' THEN 'cash' ELSE 'revenue' END`,
   },
   {
     name: "balances",
@@ -127,7 +133,7 @@ const CHECKS: readonly { name: string; rule: string; query: string }[] = [
   {
     name: "guards",
     rule: "the database refuses changes of what is written once",
-    query: `SELECT g.name AS missing FROM unnest(ARRAY['ledger_entry_append_only', 'ledger_entry_balanced', 'price_version_append_only',
+    query: `SELECT g.name AS missing FROM unnest(ARRAY['ledger_transfer_append_only', 'price_version_append_only',
         'usage_event_kept', 'usage_event_written_once']) AS g (name)
       WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgname = g.name AND t.tgenabled IN ('O', 'A'))`,
   },

@@ -2,9 +2,11 @@
 import * as fc from "fast-check";
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { compositeArray } from "../../src/db/composite-array.ts";
 import type { Store } from "../../src/db/open-store.ts";
 import { costOf, holdFor } from "../../src/ledger/money.ts";
 import { rebuildRollups } from "../../src/ledger/rollups.ts";
+import { CHECKPOINT_COLUMNS, RESERVE_COLUMNS, SETTLE_COLUMNS } from "../../src/ledger/item-columns.ts";
 import { type SettleItem, releaseItem, settleItem } from "../../src/ledger/settle-item.ts";
 import { newRequestId } from "../../src/gateway/request-id.ts";
 import {
@@ -16,6 +18,7 @@ import {
   settleItems,
   sweepHolds,
 } from "../../src/ledger/statements.ts";
+import { storableText } from "../../src/ledger/storable-text.ts";
 import type { UsageRow } from "../../src/ledger/usage-row.ts";
 import {
   PRICES,
@@ -37,6 +40,17 @@ import { STORE_KINDS, type TestStore } from "../support/stores.ts";
 const LEASE = 60_000;
 const OWNER = { owner: "test", leaseMs: LEASE };
 
+/** Everything that means something in a row's or an array's text. */
+const NASTY = {
+  request_id: String.raw`\"\\""(a,b){c}`,
+  tenant_id: " \n\t",
+  key_id: "NULL",
+  model: "null",
+  input: 0,
+  session: "",
+  streamed: false,
+};
+
 function itemOf(payer: Payer, given: Partial<ReserveItem> = {}): ReserveItem {
   return {
     request_id: newRequestId(),
@@ -45,14 +59,12 @@ function itemOf(payer: Payer, given: Partial<ReserveItem> = {}): ReserveItem {
     model: "priced",
     input: 1_000,
     output: 1_000,
-    facts: {
-      requested_model: "claude",
-      wire: "test",
-      streamed: true,
-      session: "s-1",
-      agent: null,
-      started_at: new Date().toISOString(),
-    },
+    requested_model: "claude",
+    wire: "test",
+    streamed: true,
+    session: "s-1",
+    agent: null,
+    started_at: new Date().toISOString(),
     ...given,
   };
 }
@@ -760,9 +772,9 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ open
     };
 
     it.each([
-      "UPDATE ledger_entry SET amount = amount + 1",
-      "DELETE FROM ledger_entry",
-      "TRUNCATE ledger_entry",
+      "UPDATE ledger_transfer SET amount = amount + 1",
+      "DELETE FROM ledger_transfer",
+      "TRUNCATE ledger_transfer",
       "UPDATE usage_event SET cost = 0",
       "DELETE FROM usage_event",
       "TRUNCATE usage_event",
@@ -774,21 +786,75 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ open
       await expect(sql.raw(statement).execute(store.db)).rejects.toMatchObject({ code: "23001" });
     });
 
-    it("refuses entries that do not sum to zero, each statement for itself", async () => {
+    it("takes from one account what it gives to another, once a transaction", async () => {
       const { id } = await accountOf(store, await addPayer(store));
       const insert = (values: string) =>
         sql
-          .raw(`INSERT INTO ledger_entry (transaction_id, account_id, kind, amount) VALUES ${values}`)
+          .raw(`INSERT INTO ledger_transfer (transaction_id, kind, from_account, to_account, amount) VALUES ${values}`)
           .execute(store.db);
-      await expect(insert(`('x', ${id}, 'credit', 5)`)).rejects.toMatchObject({ code: "23514" });
-      await expect(insert(`('x', ${id}, 'credit', 5), ('y', 2, 'credit', -5)`)).rejects.toMatchObject({
-        code: "23514",
-      });
-      await expect(insert(`('x', ${id}, 'credit', 0), ('x', 2, 'credit', 0)`)).rejects.toMatchObject({ code: "23514" });
-      // By transaction, account and kind there is one entry.
-      await expect(insert(`('x', ${id}, 'credit', 5), ('x', ${id}, 'credit', -5)`)).rejects.toMatchObject({
+      for (const values of [
+        `('x', 'credit', 2, ${id}, 0)`,
+        `('x', 'credit', 2, ${id}, -5)`,
+        `('x', 'credit', ${id}, ${id}, 5)`,
+        `('x', 'gift', 2, ${id}, 5)`,
+        `('', 'credit', 2, ${id}, 5)`,
+      ])
+        await expect(insert(values)).rejects.toMatchObject({ code: "23514" });
+      // By transaction and kind there is one.
+      await expect(insert(`('x', 'credit', 2, ${id}, 5), ('x', 'credit', 2, ${id}, 5)`)).rejects.toMatchObject({
         code: "23505",
       });
+    });
+
+    it("refuses what no usage row may say", async () => {
+      const id = await settled(await addPayer(store), "recovered");
+      for (const what of [
+        "output = -1",
+        "cache_read = -1",
+        "unbilled_output = -1",
+        "first_token_ms = -1",
+        "duration_ms = -1",
+        "reasoning = output + 1",
+        "counted_by = 'guess'",
+        "outcome = 'fine'",
+        "cost = -1",
+        "cost = 1, price_id = NULL",
+        "repeat_of = request_id",
+      ])
+        await expect(
+          sql.raw(`UPDATE usage_event SET adjusted_at = now(), ${what} WHERE request_id = '${id}'`).execute(store.db),
+        ).rejects.toMatchObject({ code: expect.stringMatching(/^23(514|001)$/) });
+    });
+
+    it("reads items as they were written, whatever their texts hold", async () => {
+      const text = fc.string({ unit: "grapheme" }).map(storableText);
+      const columns = { tenant_id: text, key_id: text, model: text, input: fc.nat(), session: fc.option(text) };
+      const item = fc.record({ request_id: text, ...columns, streamed: fc.boolean() });
+      const names = ["request_id", "tenant_id", "key_id", "model", "input", "session", "streamed"] as const;
+      await fc.assert(
+        fc.asyncProperty(fc.array(item, { maxLength: 5 }), async (items) => {
+          const { rows } = await sql<Record<string, unknown>>`
+            SELECT ${sql.join(names.map((name) => sql.ref(name)))} FROM unnest(${compositeArray(RESERVE_COLUMNS, items)}::reserve_item[])`.execute(
+            store.db,
+          );
+          expect(rows).toEqual(items.map((one) => ({ ...one })));
+        }),
+        { numRuns: 200, examples: [[[{ ...NASTY, request_id: "" }]], [[NASTY, NASTY]]] },
+      );
+    });
+
+    it("has the items' columns in the order in which the gateway writes them", async () => {
+      for (const [type, columns] of [
+        ["reserve_item", RESERVE_COLUMNS],
+        ["checkpoint_item", CHECKPOINT_COLUMNS],
+        ["settle_item", SETTLE_COLUMNS],
+      ] as const) {
+        const { rows } = await sql<{ attname: string }>`
+          SELECT attname FROM pg_attribute WHERE attrelid = ${type}::regclass AND attnum > 0 ORDER BY attnum`.execute(
+          store.db,
+        );
+        expect(rows.map(({ attname }) => attname)).toEqual(columns);
+      }
     });
 
     it("rewrites what was recovered once, and nothing of who and when", async () => {

@@ -135,14 +135,6 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("any order of steps on $k
 
     const lives = plans.map((one): Live => {
       const payer = payers[one.payer]!;
-      const facts = {
-        requested_model: "m",
-        wire: "w",
-        streamed: true,
-        session: null,
-        agent: null,
-        started_at: new Date().toISOString(),
-      };
       const item = {
         request_id: newRequestId(),
         tenant_id: payer.tenantId,
@@ -150,7 +142,12 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("any order of steps on $k
         model: one.model,
         input: one.input,
         output: one.held,
-        facts,
+        requested_model: "m",
+        wire: "w",
+        streamed: true,
+        session: null,
+        agent: null,
+        started_at: new Date().toISOString(),
       };
       return { ...one, item, step: 0, ended: false };
     });

@@ -42,13 +42,16 @@ export async function addPayer(
     .returning("id")
     .executeTakeFirstOrThrow();
   if (balance !== 0n) {
-    const entry = { transaction_id: id("crd"), kind: "credit" as const, note: null };
     await store.db
-      .insertInto("ledger_entry")
-      .values([
-        { ...entry, account_id: account.id, amount: balance },
-        { ...entry, account_id: 2n, amount: -balance },
-      ])
+      .insertInto("ledger_transfer")
+      .values({
+        transaction_id: id("crd"),
+        kind: "credit",
+        from_account: 2n,
+        to_account: account.id,
+        amount: balance,
+        note: null,
+      })
       .execute();
   }
   return payer;

@@ -28,6 +28,12 @@ CREATE TABLE virtual_key (
 );
 CREATE INDEX virtual_key_tenant ON virtual_key (tenant_id);
 
+-- Checked where a value is read, once a connection: a table's own CHECKs are parsed anew for every statement that writes into it.
+CREATE DOMAIN tokens AS integer CHECK (VALUE >= 0);
+CREATE DOMAIN milliseconds AS integer CHECK (VALUE >= 0);
+CREATE DOMAIN usage_source AS text CHECK (VALUE IN ('engine', 'gateway', 'checkpoint'));
+CREATE DOMAIN usage_outcome AS text CHECK (VALUE IN ('ok', 'client_gone', 'engine_died', 'recovered', 'error'));
+
 -- One row a request, written once. The classes of prompt tokens are disjoint; reasoning is a part of output.
 -- No foreign keys: tenants and keys are never deleted, and checking them would lock a hot tenant's row for each request.
 CREATE TABLE usage_event (
@@ -40,24 +46,24 @@ CREATE TABLE usage_event (
   streamed        boolean NOT NULL,
   session         text,
   agent           text,
-  input_uncached  integer NOT NULL CHECK (input_uncached >= 0),
-  cache_read      integer NOT NULL CHECK (cache_read >= 0),
-  cache_write     integer NOT NULL CHECK (cache_write >= 0),
-  output          integer NOT NULL CHECK (output >= 0),
-  reasoning       integer NOT NULL CHECK (reasoning BETWEEN 0 AND output),
-  counted_by      text NOT NULL CHECK (counted_by IN ('engine', 'gateway', 'checkpoint')),
-  outcome         text NOT NULL CHECK (outcome IN ('ok', 'client_gone', 'engine_died', 'recovered', 'error')),
+  input_uncached  tokens NOT NULL,
+  cache_read      tokens NOT NULL,
+  cache_write     tokens NOT NULL,
+  output          tokens NOT NULL,
+  reasoning       tokens NOT NULL CHECK (reasoning <= output),
+  counted_by      usage_source NOT NULL,
+  outcome         usage_outcome NOT NULL,
   finish_reason   text,
   error_code      text,
   engine          text,
   started_at      timestamptz NOT NULL,
-  first_token_ms  integer CHECK (first_token_ms >= 0),
-  duration_ms     integer NOT NULL CHECK (duration_ms >= 0),
+  first_token_ms  milliseconds,
+  duration_ms     milliseconds NOT NULL,
   repeat_of       text CHECK (repeat_of <> request_id),
   prefix_break    text,
   recorded_at     timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX usage_event_time ON usage_event (started_at, request_id);
+CREATE INDEX usage_event_time ON usage_event (started_at);
 CREATE INDEX usage_event_tenant_time ON usage_event (tenant_id, started_at);
 
 CREATE TABLE admin_key (

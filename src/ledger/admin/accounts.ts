@@ -21,6 +21,9 @@ export type Terms = { terms: "prepaid" } | { terms: "postpaid"; creditLimit: big
 
 export type Credit = { id: string; amount: bigint; note: string | null; at: Date; balance: bigint };
 
+/** The gateway's own account that credits come from; 0002_money.sql makes it. */
+const CASH = 2n;
+
 export async function accountsByTenant(db: Db, tenantId?: string): Promise<Map<string, Account>> {
   const rows = await rowsOf(
     db,
@@ -80,16 +83,16 @@ export async function creditTenant(trx: Db, tenant: FoundTenant, credit: NewCred
     sql<{ balance: bigint }>`
       UPDATE account SET balance = balance + ${amount}::bigint WHERE id = ${tenant.accountId} RETURNING balance`,
   );
-  const [entry] = await rowsOf(
+  const [from, to] = amount > 0n ? [CASH, tenant.accountId] : [tenant.accountId, CASH];
+  const transfer = await rowOf(
     trx,
     sql<{ at: Date }>`
-      INSERT INTO ledger_entry (transaction_id, account_id, kind, amount, note)
-      SELECT ${id}, e.account_id, 'credit', e.amount, ${note ?? null}::text
-      FROM (VALUES (${tenant.accountId}::bigint, ${amount}::bigint), (2, ${-amount}::bigint)) AS e (account_id, amount)
+      INSERT INTO ledger_transfer (transaction_id, kind, from_account, to_account, amount, note)
+      VALUES (${id}, 'credit', ${from}, ${to}, ${amount > 0n ? amount : -amount}, ${note ?? null})
       RETURNING at`,
   );
-  if (row === undefined || entry === undefined) throw new Error(`account ${tenant.accountId} is gone`);
-  return { id, amount, note: note ?? null, at: entry.at, balance: row.balance };
+  if (row === undefined || transfer === undefined) throw new Error(`account ${tenant.accountId} is gone`);
+  return { id, amount, note: note ?? null, at: transfer.at, balance: row.balance };
 }
 
 type AccountRow = {

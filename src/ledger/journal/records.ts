@@ -12,8 +12,7 @@ export type OpenRecord = {
   account_id: number | null;
   price_id: number | null;
   reserved_at: string;
-  facts: HoldFacts;
-};
+} & HoldFacts;
 
 /** Running counts: request id, number of the checkpoint, uncached, cache read, cache write, output, reasoning. */
 export type Count = readonly [string, number, number, number, number, number, number];
@@ -36,7 +35,12 @@ export function recoveredItem(open: OpenRecord, last: Count | undefined, at: str
     tenant_id: open.tenant_id,
     key_id: open.key_id,
     model: open.model,
-    ...open.facts,
+    requested_model: open.requested_model,
+    wire: open.wire,
+    streamed: open.streamed,
+    session: open.session,
+    agent: open.agent,
+    started_at: open.started_at,
     input_uncached: inputUncached,
     cache_read: cacheRead,
     cache_write: cacheWrite,
