@@ -8,7 +8,7 @@ import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
 import { type RunningEvener, startEvener } from "./evener.ts";
 import { send } from "./http.ts";
 import { type Payers, payersOf } from "./payers.ts";
-import { postgresAvailable, startPostgres } from "./postgres.ts";
+import { postgresAvailable, startMortalPostgres, startPostgres } from "./postgres.ts";
 import type { UsageRow } from "./usage.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -31,7 +31,12 @@ export type MoneyStand = {
 
 export async function startMoneyStand(
   store: GatewayStore,
-  options: { gateways?: number; simulator?: SimulatorOptions } = {},
+  options: {
+    gateways?: number;
+    simulator?: SimulatorOptions;
+    /** The environments in which Postgres and the gateways find another time than this process. */
+    clock?: { database: Record<string, string>; gateway: Record<string, string> };
+  } = {},
 ): Promise<MoneyStand> {
   const closers: (() => Promise<void> | void)[] = [];
   const stop = async (): Promise<void> => {
@@ -49,9 +54,11 @@ export async function startMoneyStand(
     const env: Record<string, string> = {
       EVENER_CONFIG: config,
       EVENER_SECRET: "a secret that these gateways share, as they must",
+      ...options.clock?.gateway,
     };
     if (store === "postgres") {
-      const postgres = await startPostgres();
+      const { clock } = options;
+      const postgres = await (clock === undefined ? startPostgres() : startMortalPostgres(clock.database));
       closers.push(() => postgres.stop());
       env["DATABASE_URL"] = await postgres.createDatabase();
     }

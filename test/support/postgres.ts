@@ -55,7 +55,8 @@ export function mortalPostgresAvailable(): boolean {
   return findPrograms() !== undefined || (GIVEN === undefined && postgresAvailable());
 }
 
-export async function startMortalPostgres(): Promise<MortalPostgres> {
+/** `env`: beside this process' own, and only for Postgres itself: not for what makes it run as its user. */
+export async function startMortalPostgres(env: Record<string, string> = {}): Promise<MortalPostgres> {
   const programs = findPrograms();
   if (programs === undefined) throw new Error("Debian's package postgresql is not installed");
   const directory = mkdtempSync(join(tmpdir(), "evener-postgres-"));
@@ -71,7 +72,9 @@ export async function startMortalPostgres(): Promise<MortalPostgres> {
     // Should this process be killed, the server goes with it.
     const settings = { listen_addresses: "127.0.0.1", max_connections: "200", log_min_messages: "fatal" };
     const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-    const postgres = [join(programs, "postgres"), "-D", data, "-k", directory, "-p", String(port), ...flags];
+    const added = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    const where = ["-D", data, "-k", directory, "-p", String(port)];
+    const postgres = ["env", ...added, join(programs, "postgres"), ...where, ...flags];
     let complaint = "";
     const run = (): ChildProcess => {
       const started = spawn("setpriv", [...asUser, "--pdeathsig=KILL", ...postgres], {
