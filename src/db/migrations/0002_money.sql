@@ -688,11 +688,8 @@ BEGIN
     PERFORM FROM account a WHERE a.id = ANY (p_accounts) ORDER BY a.id FOR NO KEY UPDATE;
     p_items := ledger_cover(p_items);
   END IF;
-  -- Whoever writes the usage row charges for it.
-  WITH item AS MATERIALIZED (
-    SELECT DISTINCT ON (x.request_id) x.* FROM unnest(p_items) x
-    ORDER BY x.request_id, x.outcome = 'recovered'),
-  freed AS (
+  -- Whoever writes the usage row charges for it. Of a request that is there twice the first is written, the truth before what was recovered.
+  WITH freed AS (
     DELETE FROM hold h WHERE h.request_id = ANY (p_requests)
     RETURNING h.request_id, h.account_id, h.tenant_id, h.key_id, h.reserved_at, h.amount),
   added AS (
@@ -705,8 +702,8 @@ BEGIN
       coalesce(i.unbilled_output, 0), f.amount,
       CASE WHEN i.billed AND i.account_id IS NOT NULL
         THEN cost_of(v, i.input_uncached, i.cache_read, i.cache_write, i.output) ELSE 0 END
-    FROM item i LEFT JOIN freed f USING (request_id) LEFT JOIN price_version v ON v.id = i.price_id
-    WHERE i.kept ORDER BY i.request_id
+    FROM unnest(p_items) i LEFT JOIN freed f USING (request_id) LEFT JOIN price_version v ON v.id = i.price_id
+    WHERE i.kept ORDER BY i.request_id, i.outcome = 'recovered'
     ON CONFLICT (request_id) DO NOTHING
     RETURNING request_id, tenant_id, key_id, model, input_uncached, cache_read, cache_write, output, reasoning, outcome, account_id,
       reserved_at, cost),
@@ -770,16 +767,14 @@ CREATE FUNCTION ledger_record(p_items settle_item[]) RETURNS TABLE (settled text
 #variable_conflict use_column
 BEGIN
   RETURN QUERY
-  WITH item AS (
-    SELECT DISTINCT ON (x.request_id) x.* FROM unnest(p_items) x ORDER BY x.request_id),
-  added AS (
+  WITH added AS (
     INSERT INTO usage_event (request_id, tenant_id, key_id, model, requested_model, wire, streamed, session, agent, input_uncached,
       cache_read, cache_write, output, reasoning, counted_by, outcome, finish_reason, error_code, engine, started_at, first_token_ms,
       duration_ms, repeat_of, prefix_break, reserved_at)
     SELECT request_id, tenant_id, key_id, model, requested_model, wire, streamed, session, agent, input_uncached,
       cache_read, cache_write, output, reasoning, counted_by, outcome, finish_reason, error_code, engine, started_at, first_token_ms,
       duration_ms, repeat_of, prefix_break, reserved_at
-    FROM item
+    FROM unnest(p_items) ORDER BY request_id
     ON CONFLICT (request_id) DO NOTHING
     RETURNING request_id, tenant_id, key_id, model, input_uncached, cache_read, cache_write, output, reasoning, outcome, reserved_at),
   hours AS (
