@@ -308,6 +308,22 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ open
       expect(await accountOf(store, payer)).toMatchObject({ balance: -cost });
     });
 
+    it("takes the truth, where it comes together with what was recovered", async () => {
+      for (const truthFirst of [true, false]) {
+        const payer = await addPayer(store);
+        const item = itemOf(payer);
+        const result = await one(item);
+        const truth = endOf(item, result, { usage: usage({ output: 500 }) });
+        const recovered = endOf(item, result, { usage: usage({ output: 200 }), outcome: "recovered" });
+        await settleItems(store, truthFirst ? [truth, recovered] : [recovered, truth]);
+        expect(await eventOf(store, item.request_id)).toMatchObject({ outcome: "ok", output: 500, adjusted_at: null });
+        expect(await accountOf(store, payer)).toMatchObject({
+          balance: -costOf(PRICES, usage({ output: 500 })),
+          held: 0n,
+        });
+      }
+    });
+
     it("works without a hold, in the period of its reservation", async () => {
       const payer = await addPayer(store);
       const budget = await addBudget(store, { tenantId: payer.tenantId }, "day", 10n * USD);
