@@ -227,7 +227,7 @@ describe("invoice", () => {
 describe("ledger", () => {
   it("is verified, rebuilt and exported", async () => {
     expect(await run("ledger", "verify")).toMatch(
-      /^ok {4}the entries of every transaction sum to zero$[\s\S]*The ledger is sound\./m,
+      /^ok {4}every transaction gives to one account what it takes from another$[\s\S]*The ledger is sound\./m,
     );
     expect(await run("ledger", "rebuild")).toMatch(/^Rebuilt 1 day; 0 sums were not right\.$/m);
     expect((await run("ledger", "export", "--focus", "--month", "2026-03")).split("\r\n")).toHaveLength(1 + 3 + 1 + 1);
@@ -243,13 +243,17 @@ describe("ledger", () => {
     await sql`UPDATE account SET balance = balance + 1 WHERE tenant_id = (SELECT id FROM tenant WHERE name = 'pre')`.execute(
       store.db,
     );
+    await sql`INSERT INTO ledger_transfer (transaction_id, kind, from_account, to_account, amount) VALUES ('x', 'credit', 2, 1, 5)`.execute(
+      store.db,
+    );
     await store.close();
     evener = await startEvener({ engines: [simulator.url], dataDir: evener.dataDir });
     const { code, stdout, stderr } = await evener.cli(["ledger", "verify"]);
     expect([code, stderr.trim()]).toMatchObject([
       1,
-      expect.stringMatching(/^evener: 1 of \d+ rules of the ledger do not hold; see the rows above$/),
+      expect.stringMatching(/^evener: 2 of \d+ rules of the ledger do not hold; see the rows above$/),
     ]);
+    expect(stdout).toMatch(/^FAIL {2}usage and adjustments are between .*\n {8}.*transaction_id=x/m);
     expect(stdout).toMatch(/^FAIL {2}an account's balance is the sum of its entries\n {8}.*tenant_id=ten_/m);
   });
 });
