@@ -67,34 +67,34 @@ CREATE TABLE budget_period (
 
 -- One row a request in flight, and no more: settling deletes it.
 CREATE TABLE hold (
-  request_id     text PRIMARY KEY CHECK (char_length(request_id) BETWEEN 1 AND 100),
-  tenant_id      text NOT NULL,
-  key_id         text NOT NULL,
-  model          text NOT NULL,
+  request_id      text PRIMARY KEY CHECK (char_length(request_id) BETWEEN 1 AND 100),
+  tenant_id       text NOT NULL,
+  key_id          text NOT NULL,
+  model           text NOT NULL,
   -- Null where nothing can be charged: the model has no price, or the tenant no account.
-  account_id     bigint,
-  price_id       bigint,
-  amount         bigint NOT NULL CHECK (amount >= 0),
+  account_id      bigint,
+  price_id        bigint,
+  amount          bigint NOT NULL CHECK (amount >= 0),
   -- By the database's clock. It decides the price and the budgets' periods, whatever the gateway's clock says, and whenever it ends.
-  reserved_at    timestamptz NOT NULL,
+  reserved_at     timestamptz NOT NULL,
   -- Which gateway process answers the request, and until when it is believed to be alive.
-  owner          text NOT NULL,
-  lease_until    timestamptz NOT NULL,
+  owner           text NOT NULL,
+  lease_until     timestamptz NOT NULL,
   -- The last running count. `checkpoint` numbers them, so that a late one changes nothing.
-  checkpoint     integer NOT NULL DEFAULT 0,
-  checkpoint_at  timestamptz NOT NULL,
-  input_uncached tokens NOT NULL DEFAULT 0,
-  cache_read     tokens NOT NULL DEFAULT 0,
-  cache_write    tokens NOT NULL DEFAULT 0,
-  output         tokens NOT NULL DEFAULT 0,
-  reasoning      tokens NOT NULL DEFAULT 0 CHECK (reasoning <= output),
+  checkpoint      integer NOT NULL DEFAULT 0,
+  checkpoint_at   timestamptz NOT NULL,
+  input_uncached  tokens NOT NULL DEFAULT 0,
+  cache_read      tokens NOT NULL DEFAULT 0,
+  cache_write     tokens NOT NULL DEFAULT 0,
+  output          tokens NOT NULL DEFAULT 0,
+  reasoning       tokens NOT NULL DEFAULT 0 CHECK (reasoning <= output),
   -- What else the usage row needs if the gateway dies.
   requested_model text NOT NULL,
-  wire           text NOT NULL,
-  streamed       boolean NOT NULL,
-  session        text,
-  agent          text,
-  started_at     timestamptz NOT NULL
+  wire            text NOT NULL,
+  streamed        boolean NOT NULL,
+  session         text,
+  agent           text,
+  started_at      timestamptz NOT NULL
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- A transaction: money that goes from one account to another. In one row, so that what is taken is what is given.
@@ -454,7 +454,7 @@ BEGIN
   IF v_refused IS NOT NULL THEN
     DELETE FROM hold h WHERE h.request_id = ANY (ARRAY (
       SELECT i.request_id FROM unnest(v_request, v_refused) AS i (request_id, refused) WHERE i.refused IS NOT NULL));
-    SELECT array_agg(CASE WHEN b.key_id IS NULL THEN 'tenant' ELSE 'key' END ORDER BY i.n) , array_agg(b.period ORDER BY i.n),
+    SELECT array_agg(CASE WHEN b.key_id IS NULL THEN 'tenant' ELSE 'key' END ORDER BY i.n), array_agg(b.period ORDER BY i.n),
       array_agg(b.amount ORDER BY i.n), array_agg(coalesce(p.spent, 0) ORDER BY i.n),
       array_agg(period_end(b.period, period_start(b.period, v_day)) ORDER BY i.n)
     INTO r_scope, r_period, r_limit, r_spent, r_resets
