@@ -207,21 +207,13 @@ export function createLedger(
 }
 
 function openRecord(item: ReserveItem, { accountId, price, reservedAt }: AdmittedTerms): OpenRecord {
+  const { input: _input, output: _output, ...known } = item;
   return {
     t: "open",
-    request_id: item.request_id,
-    tenant_id: item.tenant_id,
-    key_id: item.key_id,
-    model: item.model,
+    ...known,
     account_id: accountId,
     price_id: price?.id ?? null,
     reserved_at: isoTime(reservedAt.getTime()),
-    requested_model: item.requested_model,
-    wire: item.wire,
-    streamed: item.streamed,
-    session: item.session,
-    agent: item.agent,
-    started_at: item.started_at,
   };
 }
 

@@ -834,12 +834,11 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ open
         "counted_by = 'guess'",
         "outcome = 'fine'",
         "cost = -1",
-        "cost = 1, price_id = NULL",
         "repeat_of = request_id",
       ])
         await expect(
           sql.raw(`UPDATE usage_event SET adjusted_at = now(), ${what} WHERE request_id = '${id}'`).execute(store.db),
-        ).rejects.toMatchObject({ code: expect.stringMatching(/^23(514|001)$/) });
+        ).rejects.toMatchObject({ code: "23514" });
     });
 
     it("reads items as they were written, whatever their texts hold", async () => {

@@ -24,23 +24,15 @@ export type JournalRecord = OpenRecord | CountRecord | SettleRecord;
 
 /** The end of a request that its gateway did not live to see: what its last checkpoint says. */
 export function recoveredItem(open: OpenRecord, last: Count | undefined, at: string): SettleItem {
+  const { t: _t, ...known } = open;
   const [, , inputUncached, cacheRead, cacheWrite, output, reasoning] = last ?? [open.request_id, 0, 0, 0, 0, 0, 0];
   return {
-    request_id: open.request_id,
+    ...known,
     kept: true,
     billed: true,
     unheld: false,
     // What was held may be less than what was counted last.
     capped: true,
-    tenant_id: open.tenant_id,
-    key_id: open.key_id,
-    model: open.model,
-    requested_model: open.requested_model,
-    wire: open.wire,
-    streamed: open.streamed,
-    session: open.session,
-    agent: open.agent,
-    started_at: open.started_at,
     input_uncached: inputUncached,
     cache_read: cacheRead,
     cache_write: cacheWrite,
@@ -49,8 +41,5 @@ export function recoveredItem(open: OpenRecord, last: Count | undefined, at: str
     counted_by: "checkpoint",
     outcome: "recovered",
     duration_ms: Math.max(0, Date.parse(at) - Date.parse(open.reserved_at)),
-    account_id: open.account_id,
-    price_id: open.price_id,
-    reserved_at: open.reserved_at,
   };
 }
