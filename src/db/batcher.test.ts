@@ -12,24 +12,37 @@ function heldRuns() {
   return { runs, run };
 }
 
-const settle = () => new Promise((resolve) => setImmediate(resolve));
+/** Until all that was added in this turn of the event loop, and what results of it add, has left as far as it may. */
+const settle = async () => {
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
 
 afterEach(() => vi.useRealTimers());
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
 describe("batcher", () => {
-  it("sends the first item at once and gathers the others while it is on its way", async () => {
+  it("sends together what comes in one turn, and gathers what comes while it is on its way", async () => {
     const { runs, run } = heldRuns();
     const batches = batcher(run, 10);
-    const results = [1, 2, 3].map((item) => batches.add(item));
-    expect(runs.map(({ items }) => items)).toEqual([[1]]);
-    expect(batches.size).toBe(3);
+    const results = [1, 2].map((item) => batches.add(item));
+    expect(runs).toEqual([]);
+    await settle();
+    expect(runs.map(({ items }) => items)).toEqual([[1, 2]]);
+    results.push(...[3, 4].map((item) => batches.add(item)));
+    await settle();
+    results.push(batches.add(5));
+    await settle();
+    expect(runs.map(({ items }) => items)).toEqual([[1, 2]]);
+    expect(batches.size).toBe(5);
     runs[0]?.end();
     await settle();
-    expect(runs.map(({ items }) => items)).toEqual([[1], [2, 3]]);
+    expect(runs.map(({ items }) => items)).toEqual([
+      [1, 2],
+      [3, 4, 5],
+    ]);
     runs[1]?.end();
-    expect(await Promise.all(results)).toEqual([10, 20, 30]);
+    expect(await Promise.all(results)).toEqual([10, 20, 30, 40, 50]);
     await batches.idle();
     expect(batches.size).toBe(0);
   });
@@ -39,6 +52,7 @@ describe("batcher", () => {
     const batches = batcher(run, 10);
     for (const item of [1, 2]) {
       const result = batches.add(item);
+      await settle();
       expect(runs).toHaveLength(item);
       runs.at(-1)?.end();
       expect(await result).toBe(item * 10);
@@ -48,9 +62,10 @@ describe("batcher", () => {
 
   it("rejects the items of a failed batch and goes on with the next", async () => {
     const { runs, run } = heldRuns();
-    const batches = batcher(run, 10);
+    const batches = batcher(run, 1);
     const first = batches.add(1);
     const second = batches.add(2);
+    await settle();
     runs[0]?.end(new Error("no"));
     await expect(first).rejects.toThrow("no");
     await settle();
@@ -61,7 +76,10 @@ describe("batcher", () => {
   it("pauses between batches where that is wished, but never before a lone item", async () => {
     const { runs, run } = heldRuns();
     const batches = batcher(run, 10, { lingerMs: 30 });
-    const results = [1, 2].map((item) => batches.add(item));
+    const results = [batches.add(1)];
+    await settle();
+    results.push(batches.add(2));
+    await settle();
     expect(runs.map(({ items }) => items)).toEqual([[1]]);
     runs[0]?.end();
     await settle();
@@ -71,6 +89,7 @@ describe("batcher", () => {
     expect(await Promise.all(results)).toEqual([10, 20, 30]);
     await batches.idle();
     void batches.add(4);
+    await settle();
     expect(runs.map(({ items }) => items)).toEqual([[1], [2, 3], [4]]);
     runs[2]?.end();
   });
@@ -93,20 +112,26 @@ describe("batcher", () => {
 });
 
 describe("lanes", () => {
-  it("send the first item at once, and a second batch beside it only when enough have gathered", async () => {
+  it("send a second batch beside another only when enough have gathered", async () => {
     const { runs, run } = heldRuns();
-    const lanes = batcher(run, 100, { lanes: 2 });
-    const results = upTo(16).map((item) => lanes.add(item));
-    expect(runs.map(({ items }) => items.length)).toEqual([1]);
+    const lanes = batcher(run, 100, { lanes: 2, enough: 16 });
+    const sizes = () => runs.map(({ items }) => items.length);
+    const results = [lanes.add(0)];
+    await settle();
+    results.push(...upTo(15).map((item) => lanes.add(1 + item)));
+    await settle();
+    expect(sizes()).toEqual([1]);
     results.push(lanes.add(16));
-    expect(runs.map(({ items }) => items.length)).toEqual([1, 16]);
+    await settle();
+    expect(sizes()).toEqual([1, 16]);
     // No third one, however many wait.
     results.push(...upTo(50).map((item) => lanes.add(17 + item)));
+    await settle();
     expect(runs).toHaveLength(2);
     expect(lanes.size).toBe(67);
     runs[1]?.end();
     await settle();
-    expect(runs.map(({ items }) => items.length)).toEqual([1, 16, 50]);
+    expect(sizes()).toEqual([1, 16, 50]);
     runs[0]?.end();
     runs[2]?.end();
     expect(await Promise.all(results)).toEqual(upTo(67).map((item) => item * 10));
@@ -114,27 +139,49 @@ describe("lanes", () => {
     expect(lanes.size).toBe(0);
   });
 
+  it("share what comes together, as far as there is enough for each", async () => {
+    for (const [count, expected] of [
+      [31, [31]],
+      [32, [16, 16]],
+      [64, [32, 32]],
+      [250, [100, 100]],
+    ] as const) {
+      const { runs, run } = heldRuns();
+      const lanes = batcher(run, 100, { lanes: 2, enough: 16 });
+      for (const item of upTo(count)) void lanes.add(item);
+      await settle();
+      expect(runs.map(({ items }) => items.length)).toEqual(expected);
+    }
+  });
+
   it("pause between small batches while items come faster than batches go, and for one that comes alone never", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { runs, run } = heldRuns();
-    const lanes = batcher(run, 100, { lanes: 2, lingerMs: 5 });
+    const lanes = batcher(run, 100, { lanes: 2, enough: 16, lingerMs: 5 });
     const sizes = () => runs.map(({ items }) => items.length);
-    const results = upTo(3).map((item) => lanes.add(item));
+    const results = [lanes.add(0)];
+    await settle();
+    results.push(lanes.add(1), lanes.add(2));
+    await settle();
     runs[0]?.end();
     await settle();
     results.push(lanes.add(3));
+    await settle();
     expect(sizes()).toEqual([1]);
     vi.advanceTimersByTime(5);
     expect(sizes()).toEqual([1, 3]);
     // Enough of them do not wait for the end of the pause.
     results.push(lanes.add(4));
+    await settle();
     runs[1]?.end();
     await settle();
     results.push(...upTo(15).map((item) => lanes.add(5 + item)));
+    await settle();
     expect(sizes()).toEqual([1, 3, 16]);
     runs[2]?.end();
     await settle();
     results.push(lanes.add(20));
+    await settle();
     expect(sizes()).toEqual([1, 3, 16, 1]);
     runs[3]?.end();
     expect(await Promise.all(results)).toEqual(upTo(21).map((item) => item * 10));
@@ -143,8 +190,9 @@ describe("lanes", () => {
 
   it("reject the items of a failed batch alone", async () => {
     const { runs, run } = heldRuns();
-    const lanes = batcher(run, 100, { lanes: 1 });
+    const lanes = batcher(run, 100, { lanes: 2, enough: 1 });
     const [first, second] = [lanes.add(1), lanes.add(2)];
+    await settle();
     runs[0]?.end(new Error("no"));
     await expect(first).rejects.toThrow("no");
     runs[1]?.end();

@@ -1,7 +1,7 @@
 /**
- * Gathers single calls into array statements without making anybody wait: a batch leaves at once when nothing is on its way, and what
- * comes meanwhile forms the next one. Over more than one connection a batch leaves beside others, once enough have gathered to be worth a
- * statement of their own.
+ * Gathers single calls into array statements without making anybody wait: when nothing is on its way, a batch leaves at the end of this turn
+ * of the event loop with all that came in it, and what comes meanwhile forms the next one. Over more than one connection a batch leaves
+ * beside others, once enough have gathered to be worth a statement of their own.
  */
 
 export type Batcher<T, R> = {
@@ -28,7 +28,7 @@ export type BatcherOptions = {
 type Entry<T, R> = { item: T; resolve: (result: R) => void; reject: (error: unknown) => void };
 
 /** Half of a statement's cost is the same for one item and for so many: smaller ones side by side would only cost more. */
-const ENOUGH = 16;
+const ENOUGH = 24;
 
 /** `run` gets 1 to `most` items and returns a result for each, in their order. */
 export function batcher<T, R>(
@@ -40,6 +40,7 @@ export function batcher<T, R>(
   let running = 0;
   let inFlight = 0;
   let idlers: (() => void)[] = [];
+  let looking = false;
   let pause: NodeJS.Timeout | undefined;
 
   const send = async (batch: readonly Entry<T, R>[]): Promise<void> => {
@@ -76,20 +77,36 @@ export function batcher<T, R>(
     sendWaiting();
   };
 
+  /** Free lanes share what waits, so that while one batch is in the database, the results of another are being used. */
+  const nextSize = (): number => {
+    const batches = Math.max(1, Math.min(lanes - running, Math.floor(waiting.length / enough)));
+    return Math.min(most, Math.ceil(waiting.length / batches));
+  };
+
   const sendWaiting = (): void => {
     while (mayLeave()) {
-      const batch = waiting.length <= most ? waiting : waiting.slice(0, most);
-      waiting = waiting.length <= most ? [] : waiting.slice(most);
+      const size = nextSize();
+      const batch = waiting.length <= size ? waiting : waiting.slice(0, size);
+      waiting = waiting.length <= size ? [] : waiting.slice(size);
       void send(batch);
     }
+  };
+
+  const look = (): void => {
+    looking = false;
+    if (pause !== undefined && waiting.length >= enough) endPause();
+    else sendWaiting();
   };
 
   return {
     add(item) {
       return new Promise((resolve, reject) => {
         waiting.push({ item, resolve, reject });
-        if (pause !== undefined && waiting.length >= enough) endPause();
-        else sendWaiting();
+        // Requests come, and end, some together: the results of one batch in one turn. The first of them must not leave alone.
+        if (!looking) {
+          looking = true;
+          setImmediate(look);
+        }
       });
     },
     get size() {

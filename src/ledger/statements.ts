@@ -6,6 +6,7 @@ import type { SpendCap } from "../conversation/spend-cap.ts";
 import { compositeArray } from "../db/composite-array.ts";
 import type { Statement, Store } from "../db/open-store.ts";
 import { CHECKPOINT_COLUMNS, RESERVE_COLUMNS, SETTLE_COLUMNS } from "./item-columns.ts";
+import { type LimitRow, Limits } from "./limits.ts";
 import type { TokenPrices } from "./money.ts";
 import type { SettleItem } from "./settle-item.ts";
 
@@ -72,24 +73,25 @@ const SETTLE: Statement = { name: "ledger-settle", text: "SELECT * FROM ledger_s
 const RECORD: Statement = { name: "ledger-record", text: "SELECT * FROM ledger_record($1)" };
 const SWEEP: Statement = { name: "ledger-sweep", text: "SELECT * FROM ledger_sweep($1, $2)" };
 
-type ReserveRow = {
+/** One for each item, with its number; one for each price that they have; one for each limit. Null is what the other two have. */
+type ReserveRow = ItemRow | RatesRow | LimitRow;
+type ItemRow = {
   n: number;
-  refused: "account" | "budget" | null;
+  /** Null: it is held. 0: the account refused it. Else the id of the budget that did. */
+  refused_by: bigint | null;
   terms: "prepaid" | "postpaid" | null;
   account_id: bigint | null;
+  price_id: bigint | null;
   amount: bigint;
   reserved_at: Date;
-  price_id: bigint | null;
+};
+type RatesRow = {
+  n: null;
+  price_id: bigint;
   input_uncached: bigint;
   cache_read: bigint;
   cache_write: bigint;
   output: bigint;
-  unspent: bigint | null;
-  cap_scope: SpendCap["scope"] | null;
-  cap_period: SpendCap["period"];
-  cap_limit: bigint;
-  cap_spent: bigint;
-  cap_resets_at: Date;
 };
 
 const MOST_A_SWEEP = 500;
@@ -102,37 +104,44 @@ export async function reserveHolds(
 ): Promise<ReserveResult[]> {
   const values = [owner, interval(leaseMs), compositeArray(RESERVE_COLUMNS, items)];
   const rows = await retried(() => store.run<ReserveRow>(RESERVE, values));
-  return rows.map(toReserveResult);
+  const held: ItemRow[] = [];
+  const prices = new Map<bigint, ReserveResult["price"]>();
+  const limits = new Limits();
+  for (const row of rows) {
+    if (row.n !== null) held[row.n - 1] = row;
+    else if (row.price_id !== null) prices.set(row.price_id, toPrice(row));
+    else limits.add(row);
+  }
+  return held.map((row, index) => toReserveResult(row, items[index] as ReserveItem, prices, limits));
 }
 
-function toReserveResult(row: ReserveRow): ReserveResult {
+function toPrice(row: RatesRow): NonNullable<ReserveResult["price"]> {
   return {
-    refused: row.refused,
+    id: Number(row.price_id),
+    inputUncached: row.input_uncached,
+    cacheRead: row.cache_read,
+    cacheWrite: row.cache_write,
+    output: row.output,
+  };
+}
+
+function toReserveResult(
+  row: ItemRow,
+  { tenant_id, key_id }: ReserveItem,
+  prices: ReadonlyMap<bigint, ReserveResult["price"]>,
+  limits: Limits,
+): ReserveResult {
+  const { refused_by, account_id } = row;
+  const { unspent, cap } = limits.of(account_id, tenant_id, key_id);
+  return {
+    refused: refused_by === null ? null : refused_by === 0n ? "account" : "budget",
     terms: row.terms,
-    accountId: row.account_id === null ? null : Number(row.account_id),
-    price:
-      row.price_id === null
-        ? null
-        : {
-            id: Number(row.price_id),
-            inputUncached: row.input_uncached,
-            cacheRead: row.cache_read,
-            cacheWrite: row.cache_write,
-            output: row.output,
-          },
+    accountId: account_id === null ? null : Number(account_id),
+    price: row.price_id === null ? null : (prices.get(row.price_id) ?? null),
     amount: row.amount,
     reservedAt: row.reserved_at,
-    unspent: row.unspent,
-    cap:
-      row.cap_scope === null
-        ? undefined
-        : {
-            scope: row.cap_scope,
-            period: row.cap_period,
-            limit: row.cap_limit,
-            spent: row.cap_spent,
-            resetsAt: row.cap_resets_at,
-          },
+    unspent,
+    cap: refused_by === null || refused_by === 0n ? cap : limits.budget(refused_by),
   };
 }
 

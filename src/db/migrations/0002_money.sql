@@ -332,21 +332,55 @@ BEGIN
   RETURN v_refused;
 END $$;
 
--- Holds money for each item that fits, in their order; says for each what was decided and what is left.
+-- What is left of an account's limit, or of a budget (`key_id` null: the tenant's own), beside all holds.
+CREATE TYPE money_limit AS (
+  account_id bigint, budget_id bigint, tenant_id text, key_id text, period text, amount bigint, spent bigint, resets_at timestamptz, unspent bigint);
+
+-- Takes these amounts from what accounts and budgets have left; gives them back where they are below zero. Answers with all the limits that
+-- apply, and whether they had so much. The caller holds the accounts' locks: nobody sees what is taken and given back.
+CREATE FUNCTION ledger_take(p_account bigint[], p_tenant text[], p_key text[], p_amount bigint[], p_day date[],
+  OUT limits money_limit[], OUT fits boolean) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  WITH wanted AS MATERIALIZED (
+    SELECT account_id, tenant_id, key_id, day, sum(amount)::bigint AS amount
+    FROM unnest(p_account, p_tenant, p_key, p_amount, p_day) AS w (account_id, tenant_id, key_id, amount, day)
+    WHERE account_id IS NOT NULL GROUP BY 1, 2, 3, 4),
+  accounts AS (
+    UPDATE account a SET held = a.held + w.amount
+    FROM (SELECT account_id, sum(amount)::bigint AS amount FROM wanted GROUP BY 1) w WHERE a.id = w.account_id
+    RETURNING a.id, a.balance - a.held - a.floor AS unspent, w.amount AS wanted),
+  due AS MATERIALIZED (
+    SELECT b.id, b.tenant_id, b.key_id, b.period, b.amount, period_start(b.period, w.day) AS start, sum(w.amount)::bigint AS wanted
+    FROM wanted w CROSS JOIN LATERAL budgets_of(w.tenant_id, w.key_id) b
+    WHERE period_start(b.period, w.day) >= b.since GROUP BY 1, 2, 3, 4, 5, 6),
+  periods AS (
+    INSERT INTO budget_period AS p (budget_id, start, held) SELECT id, start, wanted FROM due ORDER BY id, start
+    ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held
+    RETURNING budget_id, start, spent, held)
+  SELECT array_agg(one), bool_and(wanted <= 0 OR unspent >= 0) INTO limits, fits
+  FROM (
+    SELECT ROW (id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, unspent)::money_limit AS one, unspent, wanted FROM accounts WHERE unspent IS NOT NULL
+    UNION ALL
+    SELECT ROW (NULL, d.id, d.tenant_id, d.key_id, d.period, d.amount, p.spent, period_end(d.period, d.start), d.amount - p.spent - p.held)::money_limit,
+      d.amount - p.spent - p.held, d.wanted
+    FROM due d JOIN periods p ON p.budget_id = d.id AND p.start = d.start) m;
+  fits := coalesce(fits, true);
+END $$;
+
+-- Holds money for each item that fits, in their order. Answers with a row for each item (`n`), one for each price that they have
+-- (`price_id` without `n`), and one for each limit after the whole batch (`unspent`).
 CREATE FUNCTION ledger_reserve(p_owner text, p_lease interval, p_items reserve_item[])
 RETURNS TABLE (
-  n integer, refused text, terms text, account_id bigint, amount bigint, reserved_at timestamptz,
-  price_id bigint, input_uncached bigint, cache_read bigint, cache_write bigint, output bigint,
-  -- The smallest of what is left of the account's limit and of the budgets, after the whole batch; null without any.
-  unspent bigint,
-  -- The budget that refused or, of those that did not, the one that is spent furthest.
-  cap_scope text, cap_period text, cap_limit bigint, cap_spent bigint, cap_resets_at timestamptz
+  -- `refused_by`: null (held), 0 (refused by the account) or the id of the budget that refused it.
+  n integer, refused_by bigint, terms text, account_id bigint, price_id bigint, amount bigint, reserved_at timestamptz,
+  input_uncached bigint, cache_read bigint, cache_write bigint, output bigint,
+  budget_id bigint, tenant_id text, key_id text, period text, spent bigint, resets_at timestamptz, unspent bigint
 ) LANGUAGE plpgsql
   SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_now     timestamptz := clock_timestamp();
-  v_day     date := utc_day(v_now);
   -- The items, in their order, and those of them whose holds are new.
   v_request text[];
   v_tenant  text[];
@@ -355,25 +389,11 @@ DECLARE
   v_terms   text[];
   v_price   bigint[];
   v_amount  bigint[];
-  v_refused bigint[];
+  v_day     date[];
   v_placed  text[];
-  v_checked boolean := false;
+  v_refused bigint[];
+  v_limits  money_limit[];
   v_fits    boolean;
-  -- By tenant and key with limits: what is left of them, and the budget that is spent furthest.
-  s_tenant  text[];
-  s_key     text[];
-  s_unspent bigint[];
-  s_scope   text[];
-  s_period  text[];
-  s_limit   bigint[];
-  s_spent   bigint[];
-  s_resets  timestamptz[];
-  -- By item, where some are refused: the budget that did.
-  r_scope   text[];
-  r_period  text[];
-  r_limit   bigint[];
-  r_spent   bigint[];
-  r_resets  timestamptz[];
 BEGIN
   WITH item AS MATERIALIZED (
     SELECT i.*, a.terms, CASE WHEN p.id IS NOT NULL THEN a.id END AS account_id, p.id AS price_id,
@@ -408,73 +428,31 @@ BEGIN
 
   -- From here on the tenants' money stands still for others, until the commit: nothing is done that can be done before.
   PERFORM FROM account a WHERE a.id = ANY (v_account) ORDER BY a.id FOR NO KEY UPDATE;
-  -- Nearly always all fits. If not, it is found out what does not, and the second round takes the rest.
-  WHILE FOUND AND v_fits IS NOT TRUE LOOP
-    IF v_fits IS FALSE THEN
-      v_refused := ledger_unfit(v_account, v_tenant, v_key, v_amount, array_fill(v_day, ARRAY[cardinality(v_amount)]));
-      v_checked := true;
+  IF FOUND THEN
+    -- Nearly always all fits, so it is taken first and looked at then. If not, it is given back, and what fits is taken.
+    v_day := array_fill(utc_day(v_now), ARRAY[cardinality(v_amount)]);
+    SELECT t.limits, t.fits INTO v_limits, v_fits FROM ledger_take(v_account, v_tenant, v_key, v_amount, v_day) t;
+    IF NOT v_fits THEN
+      PERFORM ledger_take(v_account, v_tenant, v_key, (SELECT array_agg(-a) FROM unnest(v_amount) a), v_day);
+      v_refused := ledger_unfit(v_account, v_tenant, v_key, v_amount, v_day);
+      SELECT t.limits INTO v_limits FROM ledger_take(v_account, v_tenant, v_key, (
+        SELECT array_agg(CASE WHEN i.refused IS NULL THEN i.amount ELSE 0 END) FROM unnest(v_amount, v_refused) AS i (amount, refused)), v_day) t;
+      DELETE FROM hold h WHERE h.request_id = ANY (ARRAY (
+        SELECT i.request_id FROM unnest(v_request, v_refused) AS i (request_id, refused) WHERE i.refused IS NOT NULL));
     END IF;
-    WITH who AS MATERIALIZED (
-      SELECT tenant_id, key_id, account_id, coalesce(sum(amount) FILTER (WHERE refused IS NULL), 0)::bigint AS taken
-      FROM unnest(v_tenant, v_key, v_account, v_amount, v_refused) AS i (tenant_id, key_id, account_id, amount, refused)
-      WHERE account_id IS NOT NULL GROUP BY 1, 2, 3),
-    payer AS MATERIALIZED (
-      SELECT a.id, a.balance - a.held - a.floor AS unspent, t.taken
-      FROM (SELECT account_id, sum(taken)::bigint AS taken FROM who GROUP BY 1) t JOIN account a ON a.id = t.account_id),
-    scope AS MATERIALIZED (
-      SELECT w.tenant_id, w.key_id, b.id, CASE WHEN b.key_id IS NULL THEN 'tenant' ELSE 'key' END AS scope, b.period, b.amount,
-        period_start(b.period, v_day) AS start, coalesce(p.spent, 0) AS spent, b.amount - coalesce(p.spent + p.held, 0) AS unspent,
-        CASE WHEN b.key_id IS NULL THEN t.taken ELSE w.taken END AS taken
-      FROM who w
-      JOIN payer t ON t.id = w.account_id
-      CROSS JOIN LATERAL budgets_of(w.tenant_id, w.key_id) b
-      LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, v_day)
-      WHERE period_start(b.period, v_day) >= b.since),
-    fit AS MATERIALIZED (
-      SELECT v_checked OR (NOT EXISTS (SELECT FROM payer WHERE taken > 0 AND unspent < taken)
-        AND NOT EXISTS (SELECT FROM scope WHERE taken > 0 AND unspent < taken)) AS fits),
-    accounts AS (
-      UPDATE account a SET held = a.held + p.taken FROM payer p, fit f WHERE a.id = p.id AND p.taken > 0 AND f.fits),
-    periods AS (
-      INSERT INTO budget_period AS p (budget_id, start, held)
-      SELECT DISTINCT s.id, s.start, s.taken FROM scope s, fit f WHERE s.taken > 0 AND f.fits ORDER BY s.id
-      ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held),
-    furthest AS (
-      SELECT DISTINCT ON (tenant_id, key_id) *, min(unspent - taken) OVER (PARTITION BY tenant_id, key_id) AS least
-      FROM scope ORDER BY tenant_id, key_id, spent::float8 / greatest(amount, 1) DESC, period_end(period, start) DESC),
-    state AS (
-      SELECT w.tenant_id, w.key_id, least(p.unspent - p.taken, f.least) AS unspent, f.scope, f.period, f.amount, f.spent,
-        period_end(f.period, f.start) AS resets_at
-      FROM who w JOIN payer p ON p.id = w.account_id LEFT JOIN furthest f ON f.tenant_id = w.tenant_id AND f.key_id = w.key_id)
-    SELECT (SELECT fits FROM fit), array_agg(tenant_id), array_agg(key_id), array_agg(unspent), array_agg(scope), array_agg(period),
-      array_agg(amount), array_agg(spent), array_agg(resets_at)
-    INTO v_fits, s_tenant, s_key, s_unspent, s_scope, s_period, s_limit, s_spent, s_resets
-    FROM state WHERE unspent IS NOT NULL;
-  END LOOP;
-  IF v_refused IS NOT NULL THEN
-    DELETE FROM hold h WHERE h.request_id = ANY (ARRAY (
-      SELECT i.request_id FROM unnest(v_request, v_refused) AS i (request_id, refused) WHERE i.refused IS NOT NULL));
-    SELECT array_agg(CASE WHEN b.key_id IS NULL THEN 'tenant' ELSE 'key' END ORDER BY i.n), array_agg(b.period ORDER BY i.n),
-      array_agg(b.amount ORDER BY i.n), array_agg(coalesce(p.spent, 0) ORDER BY i.n),
-      array_agg(period_end(b.period, period_start(b.period, v_day)) ORDER BY i.n)
-    INTO r_scope, r_period, r_limit, r_spent, r_resets
-    FROM unnest(v_refused) WITH ORDINALITY AS i (refused, n)
-    LEFT JOIN budget b ON b.id = i.refused
-    LEFT JOIN budget_period p ON p.budget_id = b.id AND p.start = period_start(b.period, v_day);
   END IF;
 
   RETURN QUERY
-  SELECT i.n::integer,
-    CASE WHEN i.refused = 0 THEN 'account' WHEN i.refused IS NOT NULL THEN 'budget' END,
-    i.terms, i.account_id, i.amount, v_now, i.price_id, v.input_uncached, v.cache_read, v.cache_write, v.output, s.unspent,
-    CASE WHEN i.limits IS NULL THEN s.scope ELSE i.scope END, coalesce(i.period, s.period), coalesce(i.limits, s.limits),
-    CASE WHEN i.limits IS NULL THEN s.spent ELSE i.spent END, coalesce(i.resets_at, s.resets_at)
-  FROM unnest(v_tenant, v_key, v_account, v_terms, v_price, v_amount, v_refused, r_scope, r_period, r_limit, r_spent, r_resets) WITH ORDINALITY
-    AS i (tenant_id, key_id, account_id, terms, price_id, amount, refused, scope, period, limits, spent, resets_at, n)
-  LEFT JOIN price_version v ON v.id = i.price_id
-  LEFT JOIN unnest(s_tenant, s_key, s_unspent, s_scope, s_period, s_limit, s_spent, s_resets)
-    AS s (tenant_id, key_id, unspent, scope, period, limits, spent, resets_at) ON s.tenant_id = i.tenant_id AND s.key_id = i.key_id
-  ORDER BY i.n;
+  SELECT i.n::integer, i.refused, i.terms, i.account_id, i.price_id, i.amount, v_now, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+    NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::timestamptz, NULL::bigint
+  FROM unnest(v_refused, v_terms, v_account, v_price, v_amount) WITH ORDINALITY AS i (refused, terms, account_id, price_id, amount, n)
+  UNION ALL
+  SELECT NULL, NULL, NULL, NULL, v.id, NULL, NULL, v.input_uncached, v.cache_read, v.cache_write, v.output, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  FROM price_version v WHERE v.id = ANY (v_price)
+  UNION ALL
+  SELECT NULL, NULL, NULL, l.account_id, NULL, l.amount, NULL, NULL, NULL, NULL, NULL, l.budget_id, l.tenant_id, l.key_id, l.period, l.spent,
+    l.resets_at, l.unspent
+  FROM unnest(v_limits) l;
 END $$;
 
 ------------------------------------------------------------------------------------------------------------- checkpoint

@@ -1,0 +1,90 @@
+/** What is left of the limits of a batch of reservations: of each account's own, and of the budgets that apply to each key. */
+import type { SpendCap } from "../conversation/spend-cap.ts";
+
+/** An account's limit, or a budget; amounts in nano-USD. */
+export type LimitRow = {
+  n: null;
+  price_id: null;
+  /** Left beside all holds. */
+  unspent: bigint;
+} & (
+  | { budget_id: null; account_id: bigint }
+  | {
+      budget_id: bigint;
+      tenant_id: string;
+      /** Null: the tenant's own, which all of its keys share. */
+      key_id: string | null;
+      period: SpendCap["period"];
+      amount: bigint;
+      spent: bigint;
+      resets_at: Date;
+    }
+);
+
+type Budget = { keyId: string | null; unspent: bigint; cap: SpendCap };
+type Left = {
+  /** The least of all; null: no limit applies. */
+  unspent: bigint | null;
+  /** The budget that is spent furthest; of several the one that lasts longest. Undefined: no budget applies. */
+  cap: SpendCap | undefined;
+};
+
+export class Limits {
+  readonly #accounts = new Map<bigint, bigint>();
+  readonly #budgets = new Map<bigint, Budget>();
+  readonly #byTenant = new Map<string, Budget[]>();
+  readonly #left = new Map<string, Left>();
+
+  add(row: LimitRow): void {
+    if (row.budget_id === null) {
+      this.#accounts.set(row.account_id, row.unspent);
+      return;
+    }
+    const { tenant_id, key_id, unspent, period, amount, spent, resets_at } = row;
+    const cap: SpendCap = {
+      scope: key_id === null ? "tenant" : "key",
+      period,
+      limit: amount,
+      spent,
+      resetsAt: resets_at,
+    };
+    const budget = { keyId: key_id, unspent, cap };
+    this.#budgets.set(row.budget_id, budget);
+    const others = this.#byTenant.get(tenant_id);
+    if (others === undefined) this.#byTenant.set(tenant_id, [budget]);
+    else others.push(budget);
+  }
+
+  budget(id: bigint): SpendCap | undefined {
+    return this.#budgets.get(id)?.cap;
+  }
+
+  /** `accountId` null: nothing can be charged, and no limit applies. To be asked when all rows are there. */
+  of(accountId: bigint | null, tenantId: string, keyId: string): Left {
+    if (accountId === null) return UNLIMITED;
+    const who = `${tenantId} ${keyId}`;
+    let left = this.#left.get(who);
+    if (left === undefined) this.#left.set(who, (left = this.#find(accountId, tenantId, keyId)));
+    return left;
+  }
+
+  #find(accountId: bigint, tenantId: string, keyId: string): Left {
+    let unspent = this.#accounts.get(accountId) ?? null;
+    let cap: SpendCap | undefined;
+    for (const budget of this.#byTenant.get(tenantId) ?? []) {
+      if (budget.keyId !== null && budget.keyId !== keyId) continue;
+      if (unspent === null || budget.unspent < unspent) unspent = budget.unspent;
+      if (cap === undefined || isFurther(budget.cap, cap)) cap = budget.cap;
+    }
+    return { unspent, cap };
+  }
+}
+
+const UNLIMITED: Left = { unspent: null, cap: undefined };
+
+/** Nothing of 0 counts as all of 1. */
+function isFurther(one: SpendCap, other: SpendCap): boolean {
+  const left = one.spent * (other.limit || 1n);
+  const right = other.spent * (one.limit || 1n);
+  return left === right ? one.resetsAt > other.resetsAt : left > right;
+}
