@@ -1,6 +1,6 @@
 /**
- * Gathers single calls into array statements without making anybody wait: when nothing is on its way, a batch leaves at the end of this turn
- * of the event loop with all that came in it, and what comes meanwhile forms the next one. Over more than one connection a batch leaves
+ * Gathers single calls into array statements without making anybody wait: when nothing is on its way, a batch leaves with all that comes in the
+ * same moment, and what comes meanwhile forms the next one. Over more than one connection a batch leaves
  * beside others, once enough have gathered to be worth a statement of their own.
  */
 
@@ -102,10 +102,12 @@ export function batcher<T, R>(
     add(item) {
       return new Promise((resolve, reject) => {
         waiting.push({ item, resolve, reject });
-        // Requests come, and end, some together: the results of one batch in one turn. The first of them must not leave alone.
+        // Items come together: the results of one batch, and what follows from them. The first of them must not leave alone; where others are
+        // on their way, there is time for all of this turn of the event loop.
         if (!looking) {
           looking = true;
-          setImmediate(look);
+          if (running === 0) queueMicrotask(look);
+          else setImmediate(look);
         }
       });
     },

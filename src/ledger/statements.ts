@@ -158,19 +158,26 @@ export async function checkpointHolds(
   return new Map(rows.map(({ checked, amount, refused }) => [checked, { amount, refused }]));
 }
 
-/** Ends requests, each once. Without a result: it had ended before, or left no row. */
-export async function settleItems(
-  store: Store,
-  items: readonly SettleItem[],
-): Promise<Map<string, "settled" | "adjusted">> {
+/** What became of a request's end. No result: it had ended before, or leaves no row. */
+export type Settled = Map<string, "settled" | "adjusted">;
+
+/** Ends requests, each once. */
+export async function settleItems(store: Store, items: readonly SettleItem[]): Promise<Settled> {
   if (!items.every((item) => item.unheld)) return settleHeld(store, items);
-  const rows = await retried(() => store.run<{ settled: string }>(RECORD, [compositeArray(SETTLE_COLUMNS, items)]));
-  const settled = new Map(rows.map((row) => [row.settled, "settled" as const]));
-  const known = items.filter((item) => !settled.has(item.request_id));
-  return known.length === 0 ? settled : new Map([...(await settleHeld(store, known)), ...settled]);
+  const values = [compositeArray(SETTLE_COLUMNS, items)];
+  const rows = await retried(() => store.run<{ request_id: string }>(RECORD, values));
+  const settled = written(items);
+  if (rows.length === 0) return settled;
+  const known = new Set(rows.map((row) => row.request_id));
+  for (const id of known) settled.delete(id);
+  const held = await settleHeld(
+    store,
+    items.filter((item) => known.has(item.request_id)),
+  );
+  return new Map([...held, ...settled]);
 }
 
-async function settleHeld(store: Store, items: readonly SettleItem[]): Promise<Map<string, "settled" | "adjusted">> {
+async function settleHeld(store: Store, items: readonly SettleItem[]): Promise<Settled> {
   const accounts = new Set<number>();
   let capped = false;
   for (const item of items) {
@@ -178,8 +185,17 @@ async function settleHeld(store: Store, items: readonly SettleItem[]): Promise<M
     capped ||= item.capped;
   }
   const values = [[...accounts], items.map((item) => item.request_id), compositeArray(SETTLE_COLUMNS, items), capped];
-  const rows = await retried(() => store.run<{ settled: string; result: "settled" | "adjusted" }>(SETTLE, values));
-  return new Map(rows.map(({ settled, result }) => [settled, result]));
+  const rows = await retried(() => store.run<{ request_id: string; adjusted: boolean }>(SETTLE, values));
+  const settled = written(items);
+  for (const { request_id, adjusted } of rows) {
+    if (adjusted) settled.set(request_id, "adjusted");
+    else settled.delete(request_id);
+  }
+  return settled;
+}
+
+function written(items: readonly SettleItem[]): Settled {
+  return new Map(items.filter((item) => item.kept).map((item) => [item.request_id, "settled"]));
 }
 
 /** Settles holds whose lease ran out, or whose owner is dead, at their last checkpoint; returns how many requests that were. */

@@ -644,21 +644,22 @@ END $$;
 
 -- Ends requests: frees what they hold, writes their usage rows, and charges them; each once, however often it is called.
 -- The items carry all that is needed, so that a request whose hold is gone (or never reached this database) is charged as well.
--- A request that was settled from its checkpoint is adjusted; one that was settled otherwise stays as it is.
--- `p_capped`: some items are `capped`.
+-- A request that was settled from its checkpoint is adjusted; one that was settled otherwise stays as it is. Answers for those that it wrote no
+-- new row for: whether they were `adjusted`. `p_capped`: some items are `capped`.
 CREATE FUNCTION ledger_settle(p_accounts bigint[], p_requests text[], p_items settle_item[], p_capped boolean)
-RETURNS TABLE (settled text, result text) LANGUAGE plpgsql
+RETURNS TABLE (request_id text, adjusted boolean) LANGUAGE plpgsql
   SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
-  v_written text[];
-  v_hours   usage_hour[];
-  v_account bigint[];
-  v_tenant  text[];
-  v_key     text[];
-  v_day     date[];
-  v_cost    bigint[];
-  v_freed   bigint[];
+  v_written  text[];
+  v_adjusted text[];
+  v_hours    usage_hour[];
+  v_account  bigint[];
+  v_tenant   text[];
+  v_key      text[];
+  v_day      date[];
+  v_cost     bigint[];
+  v_freed    bigint[];
 BEGIN
   IF p_capped THEN
     -- Holds before accounts, as below.
@@ -709,42 +710,39 @@ BEGIN
 
   -- Only now: a tenant with many requests waits for this lock, so nothing is done under it that can be done before.
   PERFORM FROM account a WHERE a.id = ANY (p_accounts || v_account) ORDER BY a.id FOR NO KEY UPDATE;
-  RETURN QUERY SELECT w, 'settled' FROM unnest(v_written) w;
   IF coalesce(cardinality(v_written), 0) < cardinality(p_requests) THEN
-    RETURN QUERY SELECT j.settled, 'adjusted' FROM ledger_adjust(p_items) j;
+    v_adjusted := ARRAY (SELECT j.settled FROM ledger_adjust(p_items) j);
+    RETURN QUERY SELECT r, r = ANY (v_adjusted) FROM unnest(p_requests) r WHERE v_written IS NULL OR r <> ALL (v_written);
   END IF;
 
-  IF v_account IS NOT NULL THEN
-    WITH moved AS MATERIALIZED (
-      SELECT * FROM unnest(v_account, v_tenant, v_key, v_day, v_cost, v_freed) AS m (account_id, tenant_id, key_id, day, cost, freed)),
-    accounts AS (
-      UPDATE account a SET balance = a.balance - m.cost, held = a.held - m.freed
-      FROM (SELECT account_id, sum(cost)::bigint AS cost, sum(freed)::bigint AS freed FROM moved GROUP BY 1) m WHERE a.id = m.account_id),
-    due AS MATERIALIZED (
-      SELECT b.id, period_start(b.period, m.day) AS start, sum(m.cost)::bigint AS cost, sum(m.freed)::bigint AS freed
-      FROM moved m
-      CROSS JOIN LATERAL budgets_of(m.tenant_id, m.key_id) b
-      WHERE period_start(b.period, m.day) >= b.since GROUP BY 1, 2)
-    -- A request without a hold may be the first of its period: it was let in while the database was away.
+  WITH moved AS MATERIALIZED (
+    SELECT * FROM unnest(v_account, v_tenant, v_key, v_day, v_cost, v_freed) AS m (account_id, tenant_id, key_id, day, cost, freed)),
+  accounts AS (
+    UPDATE account a SET balance = a.balance - m.cost, held = a.held - m.freed
+    FROM (SELECT account_id, sum(cost)::bigint AS cost, sum(freed)::bigint AS freed FROM moved GROUP BY 1) m WHERE a.id = m.account_id),
+  due AS MATERIALIZED (
+    SELECT b.id, period_start(b.period, m.day) AS start, sum(m.cost)::bigint AS cost, sum(m.freed)::bigint AS freed
+    FROM moved m
+    CROSS JOIN LATERAL budgets_of(m.tenant_id, m.key_id) b
+    WHERE period_start(b.period, m.day) >= b.since GROUP BY 1, 2),
+  -- A request without a hold may be the first of its period: it was let in while the database was away.
+  periods AS (
     INSERT INTO budget_period AS p (budget_id, start, spent, held) SELECT id, start, cost, -freed FROM due ORDER BY id, start
-    ON CONFLICT (budget_id, start) DO UPDATE SET spent = p.spent + excluded.spent, held = p.held + excluded.held;
-  END IF;
-
-  IF v_hours IS NOT NULL THEN
-    INSERT INTO usage_hour AS h SELECT u.* FROM unnest(v_hours) u
-    ON CONFLICT (hour, tenant_id, key_id, model) DO UPDATE SET requests = h.requests + excluded.requests,
-      not_ok = h.not_ok + excluded.not_ok, input_uncached = h.input_uncached + excluded.input_uncached,
-      cache_read = h.cache_read + excluded.cache_read, cache_write = h.cache_write + excluded.cache_write,
-      output = h.output + excluded.output, reasoning = h.reasoning + excluded.reasoning, cost = h.cost + excluded.cost;
-  END IF;
+    ON CONFLICT (budget_id, start) DO UPDATE SET spent = p.spent + excluded.spent, held = p.held + excluded.held)
+  INSERT INTO usage_hour AS h SELECT u.* FROM unnest(v_hours) u
+  ON CONFLICT (hour, tenant_id, key_id, model) DO UPDATE SET requests = h.requests + excluded.requests,
+    not_ok = h.not_ok + excluded.not_ok, input_uncached = h.input_uncached + excluded.input_uncached,
+    cache_read = h.cache_read + excluded.cache_read, cache_write = h.cache_write + excluded.cache_write,
+    output = h.output + excluded.output, reasoning = h.reasoning + excluded.reasoning, cost = h.cost + excluded.cost;
 END $$;
 
--- Writes the usage rows of requests that cost nothing and held nothing: a tenth of what settling costs. Answers for those that it wrote;
--- the others have a row already, and are for ledger_settle to look at.
-CREATE FUNCTION ledger_record(p_items settle_item[]) RETURNS TABLE (settled text) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+-- Writes the usage rows of requests that cost nothing and held nothing: a third of what settling costs. Answers for those that have a row
+-- already, and are for ledger_settle to look at.
+CREATE FUNCTION ledger_record(p_items settle_item[]) RETURNS TABLE (request_id text) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
+DECLARE
+  v_written text[];
 BEGIN
-  RETURN QUERY
   WITH added AS (
     INSERT INTO usage_event (request_id, tenant_id, key_id, model, requested_model, wire, streamed, session, agent, input_uncached,
       cache_read, cache_write, output, reasoning, counted_by, outcome, finish_reason, error_code, engine, started_at, first_token_ms,
@@ -764,7 +762,10 @@ BEGIN
       not_ok = h.not_ok + excluded.not_ok, input_uncached = h.input_uncached + excluded.input_uncached,
       cache_read = h.cache_read + excluded.cache_read, cache_write = h.cache_write + excluded.cache_write,
       output = h.output + excluded.output, reasoning = h.reasoning + excluded.reasoning)
-  SELECT request_id FROM added;
+  SELECT array_agg(request_id) INTO v_written FROM added;
+  IF coalesce(cardinality(v_written), 0) < cardinality(p_items) THEN
+    RETURN QUERY SELECT i.request_id FROM unnest(p_items) i WHERE v_written IS NULL OR i.request_id <> ALL (v_written);
+  END IF;
 END $$;
 
 ------------------------------------------------------------------------------------------------------------------ sweep
@@ -793,7 +794,8 @@ BEGIN
   FROM (SELECT * FROM hold WHERE request_id = ANY (v_requests) AND (lease_until < clock_timestamp() OR owner = ANY (p_dead))
     ORDER BY request_id FOR UPDATE SKIP LOCKED) h;
   IF v_requests IS NOT NULL THEN
-    RETURN QUERY SELECT s.settled FROM ledger_settle(v_accounts, v_requests, v_items, true) s;
+    PERFORM ledger_settle(v_accounts, v_requests, v_items, true);
+    RETURN QUERY SELECT * FROM unnest(v_requests);
   END IF;
 END $$;
 
