@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { CliError } from "./commands/cli-error.ts";
 import { VERSION } from "./commands/version.ts";
+import { enlargeYoungGeneration } from "./commands/young-generation.ts";
 
 /** In the order of `--help`. Each is loaded when it is called: what `up` needs takes longer to load than most commands to run. */
 const COMMANDS: Readonly<Record<string, () => Promise<{ register(program: Command): void }>>> = {
@@ -19,6 +20,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ register(program: Comman
   "admin-key": () => import("./commands/admin-key.ts"),
   simulate: () => import("./commands/simulate.ts"),
 };
+
+if (process.argv[2] === "up" || process.argv[2] === "serve") enlargeYoungGeneration();
 
 const program = new Command("evener")
   .description("Keep the harness, swap the brain: coding agents on your own models, shared, metered and billed.")

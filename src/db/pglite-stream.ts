@@ -9,6 +9,9 @@ const WORKER = new URL(import.meta.url.endsWith(".ts") ? "./pglite-worker.ts" : 
 
 type Done = (error?: Error | null) => void;
 
+/** V8's own size for it. */
+const YOUNG_MIB = 48;
+
 /** A stream with the few methods of a socket that pg calls. It closes when its worker has ended, so that the directory is free then. */
 export class PgliteStream extends Duplex {
   readonly #directory: string;
@@ -33,7 +36,9 @@ export class PgliteStream extends Duplex {
 
   #start(): Worker {
     const workerData: PgliteWorkerData = { directory: this.#directory };
-    const worker = new Worker(WORKER, { workerData, name: "evener-pglite" });
+    // The database lives in memory of its own; what the worker itself throws away is little, however much room the gateway has.
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MIB };
+    const worker = new Worker(WORKER, { workerData, name: "evener-pglite", resourceLimits });
     worker.on("message", (bytes: Uint8Array) => this.push(bytes));
     worker.on("error", (error) => {
       const why = error instanceof Error ? error.message : String(error);
