@@ -26,6 +26,11 @@ export type VllmOptions = {
   reasoningParser?: string;
   /** The test will kill it, so it must be one of its own. */
   toBeKilled?: boolean;
+  /**
+   * The one core on which it may compute, so that it must be one of its own, too: an engine that has all cores of a small machine leaves the
+   * gateway waiting for seconds, and what is said about time is then not true.
+   */
+  core?: number;
 };
 
 export type Counters = { promptTokens: number; cachedTokens: number; generationTokens: number; maxTokensAsked: number };
@@ -50,7 +55,7 @@ const SCRIPT = join(import.meta.dirname, "../../../scripts/vllm/serve.sh");
 
 export async function startVllm(options: VllmOptions): Promise<Vllm> {
   // A server does not tell its template.
-  const own = options.toBeKilled === true || options.template !== undefined;
+  const own = options.toBeKilled === true || options.template !== undefined || options.core !== undefined;
   const given = own ? undefined : await findGiven(WINDOWS[options.model]);
   if (given !== undefined) {
     const untouchable = () => {
@@ -63,7 +68,10 @@ export async function startVllm(options: VllmOptions): Promise<Vllm> {
   if (options.reasoningParser !== undefined) flags.push("--reasoning-parser", options.reasoningParser);
   // Greedy where a client gives no temperature (Claude Code does not), so that answers are the same every time.
   flags.push("--", "--override-generation-config", '{"temperature": 0}');
-  const { stdout } = await promisify(execFile)(SCRIPT, flags, { timeout: 900_000 });
+  const core = options.core?.toString();
+  const [command, args] = core === undefined ? [SCRIPT, flags] : ["taskset", ["--cpu-list", core, SCRIPT, ...flags]];
+  const env = { ...process.env, ...(core !== undefined && { EVENER_VLLM_CPUS: core }) };
+  const { stdout } = await promisify(execFile)(command, args, { timeout: 900_000, env });
   const { url, pid } = JSON.parse(stdout) as { url: string; pid: number };
   return {
     ...clientOf(url),
