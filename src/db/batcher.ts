@@ -1,7 +1,7 @@
 /**
- * Gathers single calls into array statements without making anybody wait: when nothing is on its way, a batch leaves with all that comes in the
- * same moment, and what comes meanwhile forms the next one. Over more than one connection a batch leaves
- * beside others, once enough have gathered to be worth a statement of their own.
+ * Gathers single calls into array statements without making anybody wait: when nothing is on its way, a batch leaves with all that
+ * comes in the same moment, and what comes meanwhile forms the next one. Over more than one connection a batch leaves beside others,
+ * once enough have gathered to be worth a statement of their own.
  */
 
 export type Batcher<T, R> = {
@@ -102,8 +102,8 @@ export function batcher<T, R>(
     add(item) {
       return new Promise((resolve, reject) => {
         waiting.push({ item, resolve, reject });
-        // Items come together: the results of one batch, and what follows from them. The first of them must not leave alone; where others are
-        // on their way, there is time for all of this turn of the event loop.
+        // Items come together: the results of one batch, and what follows from them. The first of them must not leave alone; where
+        // others are on their way, there is time for all of this turn of the event loop.
         if (!looking) {
           looking = true;
           if (running === 0) queueMicrotask(look);

@@ -94,6 +94,8 @@ type RatesRow = {
   output: bigint;
 };
 
+type Price = NonNullable<ReserveResult["price"]>;
+
 const MOST_A_SWEEP = 500;
 
 /** Holds money for each item that fits, in their order; a result for each. */
@@ -105,7 +107,7 @@ export async function reserveHolds(
   const values = [owner, interval(leaseMs), compositeArray(RESERVE_COLUMNS, items)];
   const rows = await retried(() => store.run<ReserveRow>(RESERVE, values));
   const held: ItemRow[] = [];
-  const prices = new Map<bigint, ReserveResult["price"]>();
+  const prices = new Map<bigint, Price>();
   const limits = new Limits();
   for (const row of rows) {
     if (row.n !== null) held[row.n - 1] = row;
@@ -115,7 +117,7 @@ export async function reserveHolds(
   return held.map((row, index) => toReserveResult(row, items[index] as ReserveItem, prices, limits));
 }
 
-function toPrice(row: RatesRow): NonNullable<ReserveResult["price"]> {
+function toPrice(row: RatesRow): Price {
   return {
     id: Number(row.price_id),
     inputUncached: row.input_uncached,
@@ -128,7 +130,7 @@ function toPrice(row: RatesRow): NonNullable<ReserveResult["price"]> {
 function toReserveResult(
   row: ItemRow,
   { tenant_id, key_id }: ReserveItem,
-  prices: ReadonlyMap<bigint, ReserveResult["price"]>,
+  prices: ReadonlyMap<bigint, Price>,
   limits: Limits,
 ): ReserveResult {
   const { refused_by, account_id } = row;
@@ -137,7 +139,7 @@ function toReserveResult(
     refused: refused_by === null ? null : refused_by === 0n ? "account" : "budget",
     terms: row.terms,
     accountId: account_id === null ? null : Number(account_id),
-    price: row.price_id === null ? null : (prices.get(row.price_id) ?? null),
+    price: row.price_id === null ? null : (prices.get(row.price_id) as Price),
     amount: row.amount,
     reservedAt: row.reserved_at,
     unspent,

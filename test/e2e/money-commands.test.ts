@@ -8,17 +8,14 @@ import { openStore } from "../../src/db/open-store.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
 import { charge, priceFrom } from "../support/charged.ts";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
+import { succeeding } from "../support/succeeding.ts";
 
 let folder: string;
 let simulator: Simulator;
 let evener: RunningEvener;
 let keyId: string;
 
-async function run(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await evener.cli(args);
-  expect([args.join(" "), code, stderr]).toEqual([args.join(" "), 0, ""]);
-  return stdout;
-}
+const run = (...args: string[]): Promise<string> => succeeding(evener, ...args);
 
 async function refused(...args: string[]): Promise<[number | null, string]> {
   const { code, stdout, stderr } = await evener.cli(args);

@@ -6,6 +6,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
+import { succeeding } from "../support/succeeding.ts";
 import { promptTokens, type UsageRow, usageRows } from "../support/usage.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { SERVED_MODEL, type Vllm, startVllm } from "./support/vllm.ts";
@@ -30,11 +31,7 @@ describe("an answer that outruns its money on a real vLLM", () => {
   let vllm: Vllm;
   let evener: RunningEvener;
 
-  const cli = async (...args: string[]): Promise<string> => {
-    const { code, stdout, stderr } = await evener.cli(args);
-    expect([args.join(" "), code, stderr]).toEqual([args.join(" "), 0, ""]);
-    return stdout;
-  };
+  const cli = (...args: string[]): Promise<string> => succeeding(evener, ...args);
 
   beforeAll(async () => {
     vllm = await startVllm({ model: "tinyqwen3", core: 0 });

@@ -334,7 +334,8 @@ END $$;
 
 -- What is left of an account's limit, or of a budget (`key_id` null: the tenant's own), beside all holds.
 CREATE TYPE money_limit AS (
-  account_id bigint, budget_id bigint, tenant_id text, key_id text, period text, amount bigint, spent bigint, resets_at timestamptz, unspent bigint);
+  account_id bigint, budget_id bigint, tenant_id text, key_id text, period text, amount bigint, spent bigint, resets_at timestamptz,
+  unspent bigint);
 
 -- Takes these amounts from what accounts and budgets have left; gives them back where they are below zero. Answers with all the limits that
 -- apply, and whether they had so much. The caller holds the accounts' locks: nobody sees what is taken and given back.
@@ -358,12 +359,12 @@ BEGIN
     INSERT INTO budget_period AS p (budget_id, start, held) SELECT id, start, wanted FROM due ORDER BY id, start
     ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held
     RETURNING budget_id, start, spent, held)
-  SELECT array_agg(one), bool_and(wanted <= 0 OR unspent >= 0) INTO limits, fits
+  SELECT array_agg(one), bool_and(wanted <= 0 OR (one).unspent >= 0) INTO limits, fits
   FROM (
-    SELECT ROW (id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, unspent)::money_limit AS one, unspent, wanted FROM accounts WHERE unspent IS NOT NULL
+    SELECT ROW (id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, unspent)::money_limit AS one, wanted FROM accounts WHERE unspent IS NOT NULL
     UNION ALL
-    SELECT ROW (NULL, d.id, d.tenant_id, d.key_id, d.period, d.amount, p.spent, period_end(d.period, d.start), d.amount - p.spent - p.held)::money_limit,
-      d.amount - p.spent - p.held, d.wanted
+    SELECT ROW (NULL, d.id, d.tenant_id, d.key_id, d.period, d.amount, p.spent, period_end(d.period, d.start),
+      d.amount - p.spent - p.held)::money_limit, d.wanted
     FROM due d JOIN periods p ON p.budget_id = d.id AND p.start = d.start) m;
   fits := coalesce(fits, true);
 END $$;
