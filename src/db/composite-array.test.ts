@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { compositeArray } from "./composite-array.ts";
 
-// That Postgres and PGlite read back what was written, whatever it is: test/e2e/money-statements.test.ts.
+// That Postgres and PGlite read back what was written, whatever it is: test/e2e/money-rules.test.ts.
 
 it("writes each value as its type reads it", () => {
   const rows = [
