@@ -4,7 +4,8 @@
 --
 -- All that belongs to a tenant (what it has and holds, its budgets and their periods) changes only under the lock of its account, and
 -- each function reads it with a snapshot taken after that lock. Nothing deadlocks: accounts are locked by id; settling locks holds and
--- usage rows by request before, and whoever locks holds after an account passes by those that are locked.
+-- usage rows by request before, checkpoints those holds that nobody else has locked; and whoever locks holds after an account passes by
+-- those that are locked.
 
 ------------------------------------------------------------------------------------------------------------------ tables
 
@@ -369,6 +370,23 @@ BEGIN
   fits := coalesce(fits, true);
 END $$;
 
+-- Takes what fits of these amounts, one after the other. Nearly always all fits, so it is taken first and looked at then; if not, it is
+-- given back. Answers with the limits, and for each amount which of them refused it (as ledger_unfit). The caller holds the accounts' locks.
+CREATE FUNCTION ledger_take_fitting(p_account bigint[], p_tenant text[], p_key text[], p_amount bigint[], p_day date[],
+  OUT limits money_limit[], OUT refused bigint[]) LANGUAGE plpgsql AS $$
+DECLARE
+  v_fits boolean;
+BEGIN
+  SELECT t.limits, t.fits INTO limits, v_fits FROM ledger_take(p_account, p_tenant, p_key, p_amount, p_day) t;
+  IF v_fits THEN
+    RETURN;
+  END IF;
+  PERFORM ledger_take(p_account, p_tenant, p_key, (SELECT array_agg(-a) FROM unnest(p_amount) a), p_day);
+  refused := ledger_unfit(p_account, p_tenant, p_key, p_amount, p_day);
+  SELECT t.limits INTO limits FROM ledger_take(p_account, p_tenant, p_key, (
+    SELECT array_agg(CASE WHEN i.refused IS NULL THEN i.amount ELSE 0 END) FROM unnest(p_amount, refused) AS i (amount, refused)), p_day) t;
+END $$;
+
 -- Holds money for each item that fits, in their order. Answers with a row for each item (`n`), one for each price that they have
 -- (`price_id` without `n`), and one for each limit after the whole batch (`unspent`).
 CREATE FUNCTION ledger_reserve(p_owner text, p_lease interval, p_items reserve_item[])
@@ -394,7 +412,6 @@ DECLARE
   v_placed  text[];
   v_refused bigint[];
   v_limits  money_limit[];
-  v_fits    boolean;
 BEGIN
   WITH item AS MATERIALIZED (
     SELECT i.*, a.terms, CASE WHEN p.id IS NOT NULL THEN a.id END AS account_id, p.id AS price_id,
@@ -430,14 +447,9 @@ BEGIN
   -- From here on the tenants' money stands still for others, until the commit: nothing is done that can be done before.
   PERFORM FROM account a WHERE a.id = ANY (v_account) ORDER BY a.id FOR NO KEY UPDATE;
   IF FOUND THEN
-    -- Nearly always all fits, so it is taken first and looked at then. If not, it is given back, and what fits is taken.
     v_day := array_fill(utc_day(v_now), ARRAY[cardinality(v_amount)]);
-    SELECT t.limits, t.fits INTO v_limits, v_fits FROM ledger_take(v_account, v_tenant, v_key, v_amount, v_day) t;
-    IF NOT v_fits THEN
-      PERFORM ledger_take(v_account, v_tenant, v_key, (SELECT array_agg(-a) FROM unnest(v_amount) a), v_day);
-      v_refused := ledger_unfit(v_account, v_tenant, v_key, v_amount, v_day);
-      SELECT t.limits INTO v_limits FROM ledger_take(v_account, v_tenant, v_key, (
-        SELECT array_agg(CASE WHEN i.refused IS NULL THEN i.amount ELSE 0 END) FROM unnest(v_amount, v_refused) AS i (amount, refused)), v_day) t;
+    SELECT t.limits, t.refused INTO v_limits, v_refused FROM ledger_take_fitting(v_account, v_tenant, v_key, v_amount, v_day) t;
+    IF v_refused IS NOT NULL THEN
       DELETE FROM hold h WHERE h.request_id = ANY (ARRAY (
         SELECT i.request_id FROM unnest(v_request, v_refused) AS i (request_id, refused) WHERE i.refused IS NOT NULL));
     END IF;
@@ -474,51 +486,36 @@ DECLARE
   v_day     date[];
   v_refused bigint[];
 BEGIN
-  WITH short AS (
-    SELECT h.request_id, h.account_id, h.tenant_id, h.key_id, utc_day(h.reserved_at) AS day,
-      cost_of(v, i.input_uncached, i.cache_read, i.cache_write, i.output::bigint + i.ahead) - h.amount AS more
-    FROM hold h JOIN unnest(p_items) i USING (request_id) JOIN price_version v ON v.id = h.price_id
-    WHERE h.request_id = ANY (p_requests) AND i.checkpoint > h.checkpoint)
-  SELECT array_agg(request_id ORDER BY request_id), array_agg(account_id ORDER BY request_id), array_agg(tenant_id ORDER BY request_id),
-    array_agg(key_id ORDER BY request_id), array_agg(more ORDER BY request_id), array_agg(day ORDER BY request_id)
+  -- Holds before accounts, as in settling.
+  WITH mine AS MATERIALIZED (
+    SELECT * FROM hold h WHERE h.request_id = ANY (p_requests) ORDER BY h.request_id FOR NO KEY UPDATE SKIP LOCKED),
+  short AS (
+    SELECT m.request_id, m.account_id, m.tenant_id, m.key_id, utc_day(m.reserved_at) AS day,
+      greatest(0, cost_of(v, i.input_uncached, i.cache_read, i.cache_write, i.output::bigint + i.ahead) - m.amount) AS more
+    FROM mine m JOIN unnest(p_items) i USING (request_id) LEFT JOIN price_version v ON v.id = m.price_id
+    WHERE i.checkpoint > m.checkpoint)
+  SELECT array_agg(request_id), array_agg(CASE WHEN more > 0 THEN account_id END), array_agg(tenant_id), array_agg(key_id), array_agg(more),
+    array_agg(day)
   INTO v_request, v_account, v_tenant, v_key, v_more, v_day
-  FROM short WHERE more > 0;
+  FROM short;
 
-  IF v_request IS NOT NULL THEN
+  IF 0 < ANY (v_more) THEN
     PERFORM FROM account a WHERE a.id = ANY (v_account) ORDER BY a.id FOR NO KEY UPDATE;
-    v_refused := ledger_unfit(v_account, v_tenant, v_key, v_more, v_day);
+    v_refused := (ledger_take_fitting(v_account, v_tenant, v_key, v_more, v_day)).refused;
   END IF;
 
   RETURN QUERY
-  WITH item AS MATERIALIZED (SELECT * FROM unnest(p_items)),
-  short AS MATERIALIZED (
-    SELECT * FROM unnest(v_request, v_more, v_refused) AS s (request_id, more, refused)),
-  mine AS MATERIALIZED (
-    SELECT h.request_id FROM hold h WHERE h.request_id = ANY (p_requests) ORDER BY h.request_id FOR NO KEY UPDATE SKIP LOCKED),
-  noted AS (
+  WITH noted AS (
     UPDATE hold h SET checkpoint = i.checkpoint, checkpoint_at = v_now, lease_until = greatest(h.lease_until, v_now + p_lease),
       input_uncached = i.input_uncached, cache_read = i.cache_read, cache_write = i.cache_write, output = i.output, reasoning = i.reasoning,
-      amount = h.amount + CASE WHEN s.refused IS NULL THEN coalesce(s.more, 0) ELSE 0 END
-    FROM mine m JOIN item i USING (request_id) LEFT JOIN short s USING (request_id)
-    WHERE h.request_id = m.request_id AND h.request_id = ANY (p_requests) AND i.checkpoint > h.checkpoint
-    RETURNING h.request_id, h.account_id, h.tenant_id, h.key_id, h.amount, utc_day(h.reserved_at) AS day,
-      CASE WHEN s.refused IS NULL THEN coalesce(s.more, 0) ELSE 0 END AS more, s.refused),
-  taken AS (
-    SELECT account_id, tenant_id, key_id, day, sum(more)::bigint AS amount FROM noted WHERE more > 0 GROUP BY 1, 2, 3, 4),
-  accounts AS (
-    UPDATE account a SET held = a.held + t.amount
-    FROM (SELECT account_id, sum(amount)::bigint AS amount FROM taken GROUP BY 1) t WHERE a.id = t.account_id),
-  periods AS (
-    INSERT INTO budget_period AS p (budget_id, start, held)
-    SELECT b.id, period_start(b.period, t.day), sum(t.amount)
-    FROM taken t CROSS JOIN LATERAL budgets_of(t.tenant_id, t.key_id) b
-    WHERE period_start(b.period, t.day) >= b.since
-    GROUP BY 1, 2 ORDER BY 1, 2
-    ON CONFLICT (budget_id, start) DO UPDATE SET held = p.held + excluded.held)
-  SELECT o.request_id, o.amount,
-    CASE WHEN o.refused = 0 THEN 'account' WHEN o.refused IS NOT NULL THEN
-      (SELECT CASE WHEN b.key_id IS NULL THEN 'tenant ' ELSE 'key ' END || b.period || ' budget' FROM budget b WHERE b.id = o.refused) END
-  FROM noted o;
+      amount = h.amount + CASE WHEN s.refused IS NULL THEN s.more ELSE 0 END
+    FROM unnest(v_request, v_more, v_refused) AS s (request_id, more, refused) JOIN unnest(p_items) i USING (request_id)
+    WHERE h.request_id = s.request_id AND h.request_id = ANY (p_requests)
+    RETURNING h.request_id, h.amount, s.refused)
+  SELECT n.request_id, n.amount,
+    CASE WHEN n.refused = 0 THEN 'account' WHEN n.refused IS NOT NULL THEN
+      (SELECT CASE WHEN b.key_id IS NULL THEN 'tenant ' ELSE 'key ' END || b.period || ' budget' FROM budget b WHERE b.id = n.refused) END
+  FROM noted n;
 END $$;
 
 ----------------------------------------------------------------------------------------------------------------- settle
