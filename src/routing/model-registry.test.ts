@@ -25,6 +25,8 @@ describe("ModelRegistry", () => {
       "claude-3-5-sonnet-latest",
       "claude-zephyr-9",
       "opus",
+      "opus[1m]",
+      "Default[1m]",
       "MiniMax-M2.7",
       "MiniMax-M2.7[1m]",
       "claude-minimax-m2.7",

@@ -70,7 +70,8 @@ export class ModelRegistry<Info extends EngineInfo> {
 
   /** The model that a name means: its own name, an alias, or a Claude family. Undefined for a name nobody knows. */
   resolve(name: string): ServedModel<Info> | undefined {
-    return this.#resolveExact(name) ?? this.#resolveExact(withoutWindowSuffix(name)) ?? this.#resolveFamily(name);
+    const plain = withoutWindowSuffix(name);
+    return this.#resolveExact(name) ?? this.#resolveExact(plain) ?? this.#resolveFamily(plain);
   }
 
   /** The model behind a family, or the default one: what `evener claude` sets the three model variables to. */
