@@ -7,7 +7,7 @@ import { GatewayError } from "../conversation/errors.ts";
 import { encodePrompt, encodeTokenize } from "../engine/encode-chat.ts";
 import { prepareDocuments } from "../engine/prompt/documents.ts";
 import { countPromptTokens } from "../engine/tokenize.ts";
-import { replicaOrder } from "../routing/pick-replica.ts";
+import { affinityOf, replicaOrder } from "../routing/pick-replica.ts";
 import { chatTarget } from "./chat-target.ts";
 import type { Gateway } from "./gateway.ts";
 import { readBody } from "./read-body.ts";
@@ -21,11 +21,11 @@ export async function countTokens(
   decode: Decode,
   req: IncomingMessage,
 ): Promise<{ tokens: number; exact: boolean }> {
-  const { models } = await gateway.keys.authenticate(credentialsOf(req.headers));
+  const { models, tenantId } = await gateway.keys.authenticate(credentialsOf(req.headers));
   const body = await readBody(req, gateway.config.limits.body_bytes);
   const request = await prepareDocuments(decode(body, req.headers));
   const model = resolveModel(gateway, request.model, models);
-  const replica = replicaOrder(model.replicas, request.identity.session)[0];
+  const replica = replicaOrder(model.replicas, affinityOf(tenantId, request.identity.session))[0];
   if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
   const target = chatTarget(gateway.config, model.id, replica.info);
   const prompt = encodeTokenize(encodePrompt(request, target), target);

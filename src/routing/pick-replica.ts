@@ -8,6 +8,11 @@ import type { EngineInfo, EngineState } from "./engine-pool.ts";
 /** A replica takes at most this many times the average load before the next in order is asked. */
 const LOAD_BOUND = 1.25;
 
+/** What keeps a conversation on its replica: tenants choose their own session ids, and share nothing. Undefined without a session. */
+export function affinityOf(tenantId: string, session: string | undefined): string | undefined {
+  return session === undefined ? undefined : `${tenantId}/${session}`;
+}
+
 /**
  * The replicas in the order in which to try them. Those that are down come last, not never: what is known of them may be
  * old. Without an affinity key the least loaded comes first.
