@@ -5,8 +5,10 @@ import { createKeyRing } from "../admission/key-ring.ts";
 import { createKeyStore } from "../admission/key-store.ts";
 import { localAdminKey, localClientKey } from "../admission/local-keys.ts";
 import { type GatewaySecret, SecretError, bindSecret, loadSecret } from "../admission/secret.ts";
+import { InFlight } from "../base/in-flight.ts";
 import { removeGatewayFile, writeGatewayFile } from "../config/gateway-file.ts";
 import type { Config } from "../config/schema.ts";
+import { GatewayError } from "../conversation/errors.ts";
 import { type Store, openStore } from "../db/open-store.ts";
 import { StoreError } from "../db/store-error.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
@@ -126,11 +128,11 @@ export async function runGateway({
       templates: new ChunkTemplates(),
       observer: createObserver(log, metrics),
       signReasoning: signer.sign,
-      inFlight: 0,
+      answering: new InFlight(),
       draining: false,
     };
     metrics.watchLedger(() => ledger.status);
-    metrics.watchInFlight(() => gateway.inFlight);
+    metrics.watchInFlight(() => gateway.answering.size);
     const onFault = (error: Error, requestId: string): void =>
       log.error({ requestId, error: describe(error) }, "the admin API failed");
     const server = createGatewayServer({
@@ -182,17 +184,31 @@ function anthropicWire(secret: GatewaySecret) {
   return { signer, anthropicMessages: createAnthropicMessages({ verifySignature: signer.verify }) };
 }
 
-/** Refuses new requests, waits for running ones, then cuts what is left. */
+/** How long an answer that is ended here has to be settled, and its client to read why. */
+const LAST_WORDS_MS = 2_000;
+
+/** Refuses new requests, waits for running ones, ends what is left with an error that says so, and closes all connections. */
 async function drain(server: Server, gateway: Gateway, patienceMs: number): Promise<void> {
   gateway.draining = true;
   const closed = new Promise((resolve) => server.close(resolve));
   server.closeIdleConnections();
-  const deadline = performance.now() + patienceMs;
-  while (gateway.inFlight > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+  await answered(gateway, patienceMs);
+  const error = new GatewayError(
+    "shutting_down",
+    "the gateway was stopped before the answer's end; send the request again",
+  );
+  gateway.answering.forEach((request) => request.stop(error));
+  await answered(gateway, LAST_WORDS_MS);
   server.closeIdleConnections();
   const cut = setTimeout(() => server.closeAllConnections(), Math.min(1_000, patienceMs));
   await closed;
   clearTimeout(cut);
+}
+
+/** Resolves when no request is being answered any more, or patience is over. */
+async function answered({ answering }: Gateway, patienceMs: number): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  while (answering.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 function describe(error: unknown): string {

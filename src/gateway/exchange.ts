@@ -115,6 +115,14 @@ export class Exchange<Info extends EngineInfo> {
     this.#end({ type: "finish", reason: "length" });
   }
 
+  /** Ends the answer with this error, and stops the engine: the gateway cannot go on with it. */
+  stop(error: GatewayError): void {
+    if (this.#over) return;
+    // What came so far is counted, also where the engine itself reports nothing.
+    this.#decoder?.abandon();
+    this.#end({ type: "error", error });
+  }
+
   resume(): void {
     this.#call?.resume();
   }

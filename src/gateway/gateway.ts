@@ -1,7 +1,9 @@
 /** What a request needs of the gateway: its parts, put together once at start (see open-gateway.ts). */
 import type { KeyRing } from "../admission/key-ring.ts";
+import type { InFlight, Placed } from "../base/in-flight.ts";
 import type { ByteText } from "../conversation/byte-text.ts";
 import type { Config } from "../config/schema.ts";
+import type { GatewayError } from "../conversation/errors.ts";
 import type { ChunkTemplates } from "../engine/chunk-template.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
 import type { EngineTimeouts, Upstream } from "../engine/upstream.ts";
@@ -12,6 +14,11 @@ import type { PrefixGuard } from "../routing/prefix-guard/prefix-guard.ts";
 import type { Observer } from "./observer.ts";
 import type { Repeats } from "./repeats.ts";
 import type { SilenceWatch } from "./silence-watch.ts";
+
+export type Answering = Placed & {
+  /** Ends the request with this error, wherever it is. */
+  stop(error: GatewayError): void;
+};
 
 export type Gateway = {
   readonly config: Config;
@@ -28,8 +35,8 @@ export type Gateway = {
   readonly observer: Observer;
   /** Signs reasoning on its way out. */
   readonly signReasoning: (text: ByteText) => string;
-  /** Requests being worked on; the gateway stops once they have ended. */
-  inFlight: number;
+  /** Requests from their head to the end of their answer; the gateway stops once there are none. */
+  readonly answering: InFlight<Answering>;
   /** Set when the gateway is stopping: no new requests. */
   draining: boolean;
 };

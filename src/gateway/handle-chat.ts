@@ -12,11 +12,11 @@ import { encodePrompt, gatewayStops } from "../engine/encode-chat.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
 import { prepareDocuments } from "../engine/prompt/documents.ts";
 import type { Outcome } from "../ledger/usage-row.ts";
-import { replicaOrder } from "../routing/pick-replica.ts";
+import { affinityOf, replicaOrder } from "../routing/pick-replica.ts";
 import { CollectingSink, sendError, StreamingSink } from "./answer-sink.ts";
 import { chatTarget } from "./chat-target.ts";
 import { Exchange } from "./exchange.ts";
-import type { Gateway } from "./gateway.ts";
+import type { Answering, Gateway } from "./gateway.ts";
 import { watchPrefix } from "./known-prefix.ts";
 import { type End, Meter, type Metered } from "./meter.ts";
 import { fitPrompt } from "./prompt-fit.ts";
@@ -35,8 +35,15 @@ export async function handleChat(
   const startedAt = new Date();
   const startedMs = performance.now();
   let clientGone: () => void = () => {};
-  const reply = new Reply(req, res, () => clientGone());
+  const answering: Answering = { place: -1, stop: (error) => sendError(codec, requestId, reply, error) };
+  const reply = new Reply(
+    req,
+    res,
+    () => clientGone(),
+    () => gateway.answering.delete(answering),
+  );
   let meter: Meter | undefined;
+  gateway.answering.add(answering);
   try {
     if (gateway.draining) throw new GatewayError("shutting_down", "the gateway is stopping; send the request again");
     const known = gateway.keys.authenticate(credentialsOf(req.headers));
@@ -58,8 +65,7 @@ export async function handleChat(
     const model = resolveModel(gateway, request.model, principal.models);
     metered.model = model.id;
     const { session, agent } = request.identity;
-    const affinity = session === undefined ? undefined : `${principal.tenantId}/${session}`;
-    const replicas = replicaOrder(model.replicas, affinity);
+    const replicas = replicaOrder(model.replicas, affinityOf(principal.tenantId, session));
     const replica = replicas[0];
     if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
     const target = chatTarget(gateway.config, model.id, replica.info);
@@ -93,10 +99,8 @@ export async function handleChat(
     const sinkOptions = { codec, context, reply, headers };
     const sink = request.stream ? new StreamingSink(sinkOptions, gateway.silence) : new CollectingSink(sinkOptions);
 
-    const settle = (end: Omit<End, "engine" | "cut">): Promise<void> => {
-      gateway.inFlight--;
-      return meteredBy.settle({ ...end, engine: exchange.replica?.address.name ?? null, cut: exchange.cut });
-    };
+    const settle = (end: Omit<End, "engine" | "cut">): Promise<void> =>
+      meteredBy.settle({ ...end, engine: exchange.replica?.address.name ?? null, cut: exchange.cut });
     const meteredBy = meter;
     const exchange = new Exchange<EngineInfo>(
       gateway.upstream,
@@ -146,7 +150,7 @@ export async function handleChat(
       sink.dispose();
       if (exchange.abort()) void settle({ outcome: "client_gone", finishReason: null, billed: true });
     };
-    gateway.inFlight++;
+    answering.stop = (error) => exchange.stop(error);
     exchange.start();
   } catch (thrown) {
     const error = toGatewayError(thrown);

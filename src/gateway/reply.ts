@@ -26,8 +26,8 @@ export class Reply {
   #begun = false;
   #ended = false;
 
-  /** `onGone` is called once if the client leaves before the answer is complete. */
-  constructor(req: IncomingMessage, res: ServerResponse, onGone: () => void) {
+  /** `onGone` is called once if the client leaves before the answer is complete, `onClosed` when nothing more happens here. */
+  constructor(req: IncomingMessage, res: ServerResponse, onGone: () => void, onClosed: () => void = () => {}) {
     this.#res = res;
     this.#canFrame = req.httpVersionMajor === 1 && req.httpVersionMinor >= 1;
     res.once("close", () => {
@@ -35,6 +35,7 @@ export class Reply {
         this.#ended = true;
         onGone();
       }
+      onClosed();
     });
   }
 
