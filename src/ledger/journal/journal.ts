@@ -68,8 +68,8 @@ export function createJournal(options: JournalOptions): Journal {
     const records = items.filter((item) => item !== "roll");
     if (records.length > 0) {
       if (current === undefined) {
-        current = last = await createSegment(directory, next, ledger, last);
-        next++;
+        // A number is tried once: what a failed attempt left behind must not be in the way of the next.
+        current = last = await createSegment(directory, next++, ledger, last);
         segments.push(current);
       }
       try {

@@ -38,6 +38,8 @@ export async function createSegment(
     return segment;
   } catch (error) {
     await handle.close().catch(() => {});
+    // Nothing was acknowledged from it. Where it stays all the same, it is read as what it is: a file without a head.
+    await unlink(path).catch(() => {});
     throw error;
   }
 }

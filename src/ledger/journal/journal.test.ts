@@ -1,0 +1,26 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it, onTestFinished } from "vitest";
+import { createJournal } from "./journal.ts";
+import { openLeftBehind } from "./left-behind.ts";
+
+it("goes on in another file where one cannot be made, and all that it acknowledged is read again", async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "evener-journal-"));
+  onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
+  const directory = join(dataDir, "journal", "1");
+  mkdirSync(directory, { recursive: true });
+  // What an attempt on a full disk leaves that could not be removed either.
+  writeFileSync(join(directory, "00000001.journal"), "");
+
+  const journal = createJournal({ directory, first: 1, ledger: "a" });
+  await expect(journal.append(() => "lost").durable).rejects.toThrow("EEXIST");
+  await journal.append(() => "kept").durable;
+  await journal.close();
+  expect(readdirSync(directory).toSorted()).toEqual(["00000001.journal", "00000002.journal"]);
+
+  const problems: string[] = [];
+  const left = await openLeftBehind(dataDir, { ledger: "a", owner: "next" }, (what) => problems.push(what));
+  onTestFinished(() => left.release());
+  expect([left.records, left.first, problems]).toEqual([["kept"], 3, []]);
+});
