@@ -60,6 +60,11 @@ export type FunctionTool = {
 /** A tool that the client expects the server to run, such as web search; `kind` is the wire's type string. */
 export type ServerTool = { type: "server"; name: string; kind: string };
 
+/** Anthropic's search in tools that are loaded late, run by the server. Clients that search by themselves declare none. */
+export function isToolSearch(tool: ServerTool): boolean {
+  return tool.kind.startsWith("tool_search_tool");
+}
+
 export type Tool = FunctionTool | ServerTool;
 
 export type ToolChoice = { type: "auto" } | { type: "none" } | { type: "required" } | { type: "tool"; name: string };

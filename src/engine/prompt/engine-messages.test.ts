@@ -43,6 +43,8 @@ describe("the head", () => {
       role: "system",
       content: expect.stringContaining("Not available here: web_search."),
     });
+    const search = { type: "server" as const, name: "search", kind: "tool_search_tool_bm25_20251119" };
+    expect(render([user("hi")], {}, { tools: [search] })).toEqual([{ role: "user", content: "hi" }]);
   });
 });
 

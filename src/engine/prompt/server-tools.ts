@@ -4,12 +4,12 @@
  * No engine can run them and engines refuse their definitions, so they are left out of `tools` and the model is told: left
  * untold, it answers Claude Code's search request with results that it made up.
  */
-import type { Tool } from "../../conversation/request.ts";
+import { type Tool, isToolSearch } from "../../conversation/request.ts";
 
-/** The names of the server tools that a request declares, in its order. */
+/** The names of the server tools that a request declares and that are missed, in its order: what a tool search would find is all there. */
 export function unavailableServerTools(tools: readonly Tool[]): string[] {
   let names: string[] | undefined;
-  for (const tool of tools) if (tool.type === "server") (names ??= []).push(tool.name);
+  for (const tool of tools) if (tool.type === "server" && !isToolSearch(tool)) (names ??= []).push(tool.name);
   return names ?? [];
 }
 

@@ -34,6 +34,17 @@ describe("tools", () => {
     expect(tools(tool)).toEqual([{ type: "server", name, kind: tool.type }]);
   });
 
+  it("that a search on the server would load late are there from the start", () => {
+    const late = { name: "late", input_schema: schema, defer_loading: true };
+    const search = { type: "tool_search_tool_regex_20251119", name: "tool_search_tool_regex" };
+    expect(tools(search, late, { name: "early", input_schema: schema })).toMatchObject([
+      { type: "server" },
+      { name: "late", deferred: false },
+      { name: "early", deferred: false },
+    ]);
+    expect(tools(late)).toMatchObject([{ name: "late", deferred: true }]);
+  });
+
   it.each([
     [{ type: "bash_20250124", name: "bash" }, "command"],
     [{ type: "text_editor_20250728", name: "str_replace_based_edit_tool" }, "insert_text"],

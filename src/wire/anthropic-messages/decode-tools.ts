@@ -1,5 +1,5 @@
 /** Decodes `tools`: those that the client runs, and those that it expects the server to run. */
-import type { JsonObject, Tool } from "../../conversation/request.ts";
+import { type JsonObject, type Tool, isToolSearch } from "../../conversation/request.ts";
 import { clientTool } from "./client-tools.ts";
 import type { DecodeContext } from "./decode-context.ts";
 import { isGiven, isObject, optionalString, refuse, requireArray, requireName, requireObject } from "./fields.ts";
@@ -11,6 +11,9 @@ export function decodeTools(value: unknown, context: DecodeContext): Tool[] {
     const list = requireArray(value, "tools");
     for (let at = 0; at < list.length; at++) tools.push(decodeTool(list[at], `tools.${at}`, context));
   }
+  // What only the server's own search could have found would stay out of reach: here all of it is listed from the start.
+  if (tools.some((tool) => tool.type === "server" && isToolSearch(tool)))
+    for (const tool of tools) if (tool.type === "function") tool.deferred = false;
   for (const { definition, path } of context.lateTools) {
     const tool = decodeTool(definition, path, context);
     if (tool.type === "function") tool.deferred = true;
