@@ -23,42 +23,24 @@ export type Line = { computed?: Computed };
 /** `tokens`: length of the prompt, as the engine counted it. */
 export type Computed = { readonly engine: string; readonly tokens: number };
 
-/** What was seen of one key. `recent` holds the last divergences, newest last, `time` in milliseconds since 1970. */
-export type GuardReport = GuardKey & {
-  requests: number;
-  diverged: number;
-  recent: readonly { time: number; divergence: Divergence }[];
-};
-
 export type PrefixGuard = {
   /** Compares a prompt that is about to be sent with those of the same key, and remembers it. */
-  observe(key: GuardKey, prompt: GuardedPrompt, time?: number): Verdict;
-  /** What was seen of a session, one report for each agent and model. */
-  session(tenant: string, session: string): GuardReport[];
+  observe(key: GuardKey, prompt: GuardedPrompt): Verdict;
   /** Checksums held now. */
   readonly held: number;
 };
 
 /** Conversations remembered for one key: side calls of a session (titles, searches) are lines of their own. */
 const LINES = 4;
-const RECENT = 8;
-
-type Watched = {
-  key: GuardKey;
-  /** Least recently used first. */
-  lines: (Fingerprint & Line)[];
-  requests: number;
-  diverged: number;
-  recent: { time: number; divergence: Divergence }[];
-};
 
 /** `maxHeld` bounds the checksums held over all sessions (4 bytes each); the sessions longest silent are forgotten first. */
 export function createPrefixGuard({ maxHeld = 4_000_000, maxKeys = 50_000 } = {}): PrefixGuard {
-  const watched = new Map<string, Watched>();
+  /** By key, the longest silent first; of each key its lines, the least recently used first. */
+  const watched = new Map<string, (Fingerprint & Line)[]>();
   let held = 0;
 
   const forgetOldest = (): void => {
-    for (const [id, { lines }] of watched) {
+    for (const [id, lines] of watched) {
       if ((held <= maxHeld && watched.size <= maxKeys) || watched.size === 1) return;
       watched.delete(id);
       for (const line of lines) held -= weight(line);
@@ -66,40 +48,27 @@ export function createPrefixGuard({ maxHeld = 4_000_000, maxKeys = 50_000 } = {}
   };
 
   return {
-    observe(key, prompt, time = Date.now()) {
+    observe(key, prompt) {
       const id = `${key.tenant}\0${key.session}\0${key.agent ?? ""}\0${key.model}`;
-      const entry = watched.get(id) ?? { key, lines: [], requests: 0, diverged: 0, recent: [] };
+      const lines = watched.get(id) ?? [];
       watched.delete(id);
-      watched.set(id, entry);
+      watched.set(id, lines);
       const now: Fingerprint & Line = fingerprint(prompt);
-      const before = nearestLine(entry.lines, now);
+      const before = nearestLine(lines, now);
       const found = before && divergence(before, now, prompt);
-      entry.requests++;
       // What was replaced may go on beside it: two agents of one session need not have names.
       const replaces = before !== undefined && found?.cause !== "history-replaced";
-      const gone = replaces ? before : entry.lines.length === LINES ? entry.lines[0] : undefined;
+      const gone = replaces ? before : lines.length === LINES ? lines[0] : undefined;
       if (gone) {
-        entry.lines.splice(entry.lines.indexOf(gone), 1);
+        lines.splice(lines.indexOf(gone), 1);
         held -= weight(gone);
       }
-      entry.lines.push(now);
+      lines.push(now);
       held += weight(now);
       forgetOldest();
       if (!before) return { kind: "first", line: now };
       if (!found) return { kind: "extends", line: now, before };
-      entry.diverged++;
-      entry.recent.push({ time, divergence: found });
-      if (entry.recent.length > RECENT) entry.recent.shift();
       return { kind: "diverged", line: now, ...found };
-    },
-
-    session(tenant, session) {
-      const reports: GuardReport[] = [];
-      for (const { key, requests, diverged, recent } of watched.values()) {
-        if (key.tenant === tenant && key.session === session)
-          reports.push({ ...key, requests, diverged, recent: [...recent] });
-      }
-      return reports;
     },
 
     get held() {
