@@ -226,7 +226,7 @@ export const ERROR_TABLE = {
     openaiType: "server_error",
     openaiCode: "shutting_down",
     retry: 2,
-    when: "The gateway is draining before it stops.",
+    when: "The gateway is stopping: new requests are refused, and answers that outlast `timeouts.drain_ms` end with it.",
   },
   internal: {
     status: 500,
