@@ -21,10 +21,11 @@ function play(
   attempts: Attempt[],
   {
     replicas = 1,
+    down = [],
     seen = true,
     refit = ["refitted"],
     stops = [],
-  }: { replicas?: number; seen?: boolean; refit?: string[]; stops?: string[] } = {},
+  }: { replicas?: number; down?: number[]; seen?: boolean; refit?: string[]; stops?: string[] } = {},
 ) {
   const bodies: string[] = [];
   const engines: string[] = [];
@@ -44,7 +45,7 @@ function play(
   const states = Array.from({ length: replicas }, (_, index): EngineState<EngineInfo> => ({
     address: { name: `e${index}`, url: `http://e${index}` },
     info: undefined,
-    up: true,
+    up: !down.includes(index),
     problem: undefined,
     inFlight: 0,
   }));
@@ -106,6 +107,18 @@ function answer(attempt: Attempt, handlers: UpstreamHandlers): void {
   handlers.onEnd();
 }
 
+const tooLong: Attempt = {
+  status: 400,
+  body: JSON.stringify({
+    error: {
+      message:
+        "This model's maximum context length is 8192 tokens. However, your prompt contains at least 8193 input tokens.",
+      type: "BadRequestError",
+      param: "input_tokens",
+      code: 400,
+    },
+  }),
+};
 const unreachable = { error: new GatewayError("engine_unreachable", "refused") };
 const hello: Attempt = { chunks: [delta("hello"), finish(), usage(3, 1)] };
 
@@ -126,6 +139,33 @@ describe("Exchange", () => {
     expect(await play([unreachable])).toMatchObject({ end: { type: "error", error: { code: "engine_unreachable" } } });
   });
 
+  test("asks a replica that is down only when it comes first", async () => {
+    expect((await play([unreachable, hello], { replicas: 3, down: [1] })).engines).toEqual(["http://e0", "http://e2"]);
+    expect((await play([hello], { replicas: 2, down: [0, 1] })).engines).toEqual(["http://e0"]);
+    const busy: Attempt = { status: 503, body: "busy" };
+    expect((await play([busy], { replicas: 2, down: [1] })).end).toMatchObject({
+      type: "error",
+      error: { code: "engine_overloaded" },
+    });
+    const cut: Attempt = { chunks: [], cut: true };
+    expect((await play([cut, hello], { replicas: 2, down: [1] })).engines).toEqual(["http://e0", "http://e0"]);
+    expect((await play([cut, hello], { replicas: 3, down: [1] })).engines).toEqual(["http://e0", "http://e2"]);
+  });
+
+  test("asks the same replica again with a body that fits, and after an empty answer", async () => {
+    const empty: Attempt = { chunks: [finish()] };
+    expect((await play([tooLong, empty, hello], { replicas: 2 })).engines).toEqual([
+      "http://e0",
+      "http://e0",
+      "http://e0",
+    ]);
+    expect((await play([unreachable, tooLong, hello], { replicas: 3 })).engines).toEqual([
+      "http://e0",
+      "http://e1",
+      "http://e1",
+    ]);
+  });
+
   test("repeats a cut answer only while nothing of it was seen", async () => {
     const cut: Attempt = { chunks: [delta("he")], cut: true };
     const shown = await play([cut]);
@@ -137,18 +177,6 @@ describe("Exchange", () => {
   });
 
   test("sends a body that fits when the engine says that the first does not, once", async () => {
-    const tooLong: Attempt = {
-      status: 400,
-      body: JSON.stringify({
-        error: {
-          message:
-            "This model's maximum context length is 8192 tokens. However, your prompt contains at least 8193 input tokens.",
-          type: "BadRequestError",
-          param: "input_tokens",
-          code: 400,
-        },
-      }),
-    };
     expect(await play([tooLong, hello])).toMatchObject({ bodies: ["first", "refitted"], end: { type: "finish" } });
     expect(await play([tooLong, tooLong])).toMatchObject({
       end: { type: "error", error: { code: "prompt_too_long" } },

@@ -57,7 +57,9 @@ export class Exchange<Info extends EngineInfo> {
   readonly #plan: ExchangePlan<Info>;
   readonly #sink: ExchangeSink;
   #body: string;
-  #attempt = 0;
+  #attempts = 0;
+  /** Where in the plan's order the replica stands that is asked. Those before it have failed. */
+  #place = 0;
   #replica: EngineState<Info> | undefined;
   #call: UpstreamCall | undefined;
   #decoder: ChatStreamDecoder | undefined;
@@ -86,9 +88,9 @@ export class Exchange<Info extends EngineInfo> {
   }
 
   start(): void {
-    const replica = this.#plan.replicas[this.#attempt % this.#plan.replicas.length];
+    const replica = this.#plan.replicas[this.#place];
     if (replica === undefined) throw new Error("an exchange needs at least one replica");
-    this.#attempt++;
+    this.#attempts++;
     this.#replica = replica;
     this.#answered = false;
     replica.inFlight++;
@@ -204,27 +206,37 @@ export class Exchange<Info extends EngineInfo> {
       );
       return;
     }
-    if (this.#attempt < MOST_ATTEMPTS && this.#mayTryAgain(error)) this.#again(this.#body);
-    else this.#end({ type: "error", error });
+    const place = this.#attempts < MOST_ATTEMPTS ? this.#placeAfter(error) : undefined;
+    if (place === undefined) {
+      this.#end({ type: "error", error });
+      return;
+    }
+    this.#place = place;
+    this.#again(this.#body);
   }
 
-  /** Another replica mends what is wrong with one; the same one again mends only a stream that was cut. */
-  #mayTryAgain(error: GatewayError): boolean {
-    const another = this.#attempt < this.#plan.replicas.length;
+  /**
+   * Where to go on after a failure, if anywhere: another replica mends what is wrong with one, the same one again mends only
+   * a stream that was cut. One that is down would put its own failure in the place of an answer that tells the client more.
+   */
+  #placeAfter(error: GatewayError): number | undefined {
+    const another = this.#plan.replicas.findIndex(({ up }, place) => up && place > this.#place);
     switch (error.code) {
       case "engine_unreachable":
       case "engine_overloaded":
       case "engine_failed":
       case "engine_misconfigured":
       case "rate_limited":
-        return another;
+        return another < 0 ? undefined : another;
       case "engine_cut":
-        return another || this.#attempt < 2;
+        if (another >= 0) return another;
+        return this.#attempts < 2 ? this.#place : undefined;
       default:
-        return false;
+        return undefined;
     }
   }
 
+  /** Asks the replica again at which the exchange stands: it has counted the prompt, and has its beginning cached. */
   #again(body: string): void {
     if (this.#over) return;
     this.#body = body;
