@@ -18,6 +18,8 @@ export type EngineProfile = {
   cachedTokens: "always" | "with-flag" | "never";
   /** How to count a prompt without running it. */
   countPrompt: "tokenize-messages" | "input-tokens" | "none";
+  /** What it does with a prompt that its window does not hold; `cut` takes a part of it away and says nothing. */
+  longPrompts: "refused" | "cut";
   /** The delta's field that reasoning streams in; the decoder reads both. */
   reasoningOut: "reasoning" | "reasoning_content";
   /** The assistant message's field that earlier reasoning is read from; undefined where it is dropped. */
@@ -36,6 +38,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     runningUsage: "continuous_usage_stats",
     cachedTokens: "with-flag",
     countPrompt: "tokenize-messages",
+    longPrompts: "refused",
     reasoningOut: "reasoning",
     reasoningIn: "reasoning",
     structuredOutput: "structured_outputs",
@@ -48,6 +51,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     runningUsage: "continuous_usage_stats",
     cachedTokens: "with-flag",
     countPrompt: "tokenize-messages",
+    longPrompts: "refused",
     reasoningOut: "reasoning_content",
     reasoningIn: "reasoning_content",
     structuredOutput: "regex",
@@ -60,6 +64,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     runningUsage: "timings_per_token",
     cachedTokens: "always",
     countPrompt: "input-tokens",
+    longPrompts: "refused",
     reasoningOut: "reasoning_content",
     reasoningIn: "reasoning_content",
     structuredOutput: "grammar",
@@ -72,6 +77,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     runningUsage: "none",
     cachedTokens: "never",
     countPrompt: "none",
+    longPrompts: "cut",
     reasoningOut: "reasoning",
     reasoningIn: "reasoning",
     structuredOutput: undefined,
@@ -84,6 +90,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     runningUsage: "none",
     cachedTokens: "never",
     countPrompt: "none",
+    longPrompts: "cut",
     reasoningOut: "reasoning_content",
     reasoningIn: undefined,
     structuredOutput: undefined,
@@ -96,6 +103,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     runningUsage: "none",
     cachedTokens: "never",
     countPrompt: "none",
+    longPrompts: "refused",
     reasoningOut: "reasoning_content",
     reasoningIn: undefined,
     structuredOutput: undefined,

@@ -12,7 +12,14 @@ describe("fitToWindow", () => {
         fc.integer({ min: 1, max: 200_000 }),
         fc.integer({ min: 1, max: 262_144 }),
         (prompt, requested, window) => {
-          const ask = () => fitToWindow({ requested, cap: undefined, window, prompt: { tokens: prompt, exact: true } });
+          const ask = () =>
+            fitToWindow({
+              requested,
+              cap: undefined,
+              window,
+              prompt: { known: "counted", tokens: prompt },
+              cutsPrompts: false,
+            });
           if (prompt >= window) {
             expect(ask).toThrow(
               new GatewayError("prompt_too_long", `prompt is too long: ${prompt} tokens > ${window} maximum`),
@@ -27,25 +34,76 @@ describe("fitToWindow", () => {
 
   test("does not count when even the upper bound fits", () => {
     expect(
-      fitToWindow({ requested: 32_000, cap: undefined, window: 196_608, prompt: { tokens: 50_000, exact: false } }),
+      fitToWindow({
+        requested: 32_000,
+        cap: undefined,
+        window: 196_608,
+        prompt: { known: "at-most", tokens: 50_000 },
+        cutsPrompts: false,
+      }),
     ).toEqual({ kind: "fits", maxTokens: 32_000 });
     expect(
-      fitToWindow({ requested: 32_000, cap: undefined, window: 65_536, prompt: { tokens: 50_000, exact: false } }),
+      fitToWindow({
+        requested: 32_000,
+        cap: undefined,
+        window: 65_536,
+        prompt: { known: "at-most", tokens: 50_000 },
+        cutsPrompts: false,
+      }),
     ).toEqual({ kind: "count-first" });
   });
 
   test("leaves the limit to the engine when nobody set one", () => {
     expect(
-      fitToWindow({ requested: undefined, cap: undefined, window: 100, prompt: { tokens: 99, exact: false } }),
+      fitToWindow({
+        requested: undefined,
+        cap: undefined,
+        window: 100,
+        prompt: { known: "at-most", tokens: 99 },
+        cutsPrompts: false,
+      }),
     ).toEqual({ kind: "fits", maxTokens: undefined });
   });
 
   test("keeps to the model's own cap", () => {
     expect(
-      fitToWindow({ requested: 32_000, cap: 8_000, window: undefined, prompt: { tokens: 0, exact: false } }),
+      fitToWindow({
+        requested: 32_000,
+        cap: 8_000,
+        window: undefined,
+        prompt: { known: "at-most", tokens: 0 },
+        cutsPrompts: false,
+      }),
     ).toEqual({ kind: "fits", maxTokens: 8_000 });
     expect(
-      fitToWindow({ requested: undefined, cap: 8_000, window: undefined, prompt: { tokens: 0, exact: false } }),
+      fitToWindow({
+        requested: undefined,
+        cap: 8_000,
+        window: undefined,
+        prompt: { known: "at-most", tokens: 0 },
+        cutsPrompts: false,
+      }),
     ).toEqual({ kind: "fits", maxTokens: 8_000 });
+  });
+
+  test("an estimate clamps, but leaves room for an answer, and refuses nothing where the engine would", () => {
+    const ask = (requested: number, tokens: number, cutsPrompts = false) =>
+      fitToWindow({ requested, cap: undefined, window: 32_768, prompt: { known: "estimated", tokens }, cutsPrompts });
+    expect(ask(1_000, 55_381)).toEqual({ kind: "fits", maxTokens: 1_000 });
+    expect(ask(32_000, 20_000)).toEqual({ kind: "fits", maxTokens: 12_768 });
+    expect(ask(32_000, 30_000)).toEqual({ kind: "fits", maxTokens: 4_096 });
+    expect(ask(32_000, 1_000_000)).toEqual({ kind: "fits", maxTokens: 4_096 });
+    expect(
+      fitToWindow({
+        requested: 9_000,
+        cap: 5_000,
+        window: 8_192,
+        prompt: { known: "estimated", tokens: 8_000 },
+        cutsPrompts: false,
+      }),
+    ).toEqual({ kind: "fits", maxTokens: 2_048 });
+    // Where nobody would say that the prompt was cut, what is too long in every case is said here.
+    expect(ask(1_000, 42_000, true)).toEqual({ kind: "fits", maxTokens: 1_000 });
+    expect(() => ask(1_000, 55_381, true)).toThrow("prompt is too long: 55381 tokens > 32768 maximum");
   });
 });

@@ -10,15 +10,28 @@ export type Fit =
   /** It depends on the prompt's true size: count, then ask again. */
   | { kind: "count-first" };
 
+/** How well a prompt's size is known. Only a count says for sure what fits and what does not. */
+export type PromptSize = {
+  /** `at-most`: bounded by its bytes. `estimated`: near the truth, on either side. `counted`: by the engine's own tokenizer. */
+  known: "at-most" | "estimated" | "counted";
+  tokens: number;
+};
+
 export type FitQuestion = {
   requested: number | undefined;
   /** The model's cap on output, if it has one. */
   cap: number | undefined;
   /** The model's window in tokens, if known. */
   window: number | undefined;
-  /** The prompt's size in tokens: counted, or only bounded from above by its bytes. */
-  prompt: { tokens: number; exact: boolean };
+  prompt: PromptSize;
+  /** Whether the engine cuts a prompt that is too long without a word, instead of refusing it. */
+  cutsPrompts: boolean;
 };
+
+/** By how much an estimate is above the truth at most, as a factor, for what agents send. */
+const ESTIMATE_ABOVE = 1.3;
+/** Room for an answer that an estimate does not take away: it would be a pity to end an answer for a prompt that is shorter. */
+const LEAST_ROOM = 4_096;
 
 /**
  * No tokenizer in use makes more than one token of a byte, and code and prose make about one of three to four; two bytes a token
@@ -28,15 +41,39 @@ export function promptTokensAtMost(bytes: number): number {
   return Math.ceil(bytes / 2);
 }
 
-/** Throws `prompt_too_long` with true numbers when a counted prompt leaves no room for a single token. */
-export function fitToWindow({ requested, cap, window, prompt }: FitQuestion): Fit {
+/** Throws `prompt_too_long` when the prompt leaves no room for a single token: by its count, not by an estimate alone. */
+export function fitToWindow(question: FitQuestion): Fit {
+  const { requested, cap, window, prompt } = question;
   const wanted = cap === undefined ? requested : Math.min(requested ?? cap, cap);
-  if (window === undefined || wanted === undefined) {
-    if (window !== undefined && prompt.exact && prompt.tokens >= window) throw promptTooLong(prompt.tokens, window);
-    return { kind: "fits", maxTokens: wanted };
+  if (window === undefined) return { kind: "fits", maxTokens: wanted };
+  if (isTooLong(question, window)) throw promptTooLong(prompt.tokens, window);
+  if (wanted === undefined || prompt.tokens + wanted <= window) return { kind: "fits", maxTokens: wanted };
+  const room = window - prompt.tokens;
+  switch (prompt.known) {
+    case "at-most":
+      return { kind: "count-first" };
+    case "estimated":
+      // The engine knows better, and says so when even this is too much.
+      return {
+        kind: "fits",
+        maxTokens: Math.min(wanted, Math.max(room, Math.min(LEAST_ROOM, Math.floor(window / 4)))),
+      };
+    case "counted":
+      return { kind: "fits", maxTokens: room };
   }
-  if (prompt.tokens + wanted <= window) return { kind: "fits", maxTokens: wanted };
-  if (!prompt.exact) return { kind: "count-first" };
-  if (prompt.tokens >= window) throw promptTooLong(prompt.tokens, window);
-  return { kind: "fits", maxTokens: window - prompt.tokens };
+}
+
+/**
+ * An engine that is asked refuses what does not fit, and knows its size. One that cuts it instead would answer a conversation without
+ * its beginning, where an agent that is told compacts it: there, an estimate that is too long in every case refuses.
+ */
+function isTooLong({ prompt, cutsPrompts }: FitQuestion, window: number): boolean {
+  switch (prompt.known) {
+    case "at-most":
+      return false;
+    case "estimated":
+      return cutsPrompts && prompt.tokens / ESTIMATE_ABOVE >= window;
+    case "counted":
+      return prompt.tokens >= window;
+  }
 }

@@ -3,10 +3,11 @@ import type { GatewayError } from "../conversation/errors.ts";
 import type { ChatRequest } from "../conversation/request.ts";
 import { type ChatTarget, type EncodedPrompt, encodeChat, encodeTokenize } from "../engine/encode-chat.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
+import { ENGINE_PROFILES } from "../engine/profile.ts";
 import { countPromptTokens, type PromptCount } from "../engine/tokenize.ts";
 import type { EngineState } from "../routing/engine-pool.ts";
 import type { ServedModel } from "../routing/model-registry.ts";
-import { fitToWindow, promptTokensAtMost } from "./fit-window.ts";
+import { fitToWindow, type PromptSize, promptTokensAtMost } from "./fit-window.ts";
 import type { Gateway } from "./gateway.ts";
 
 /** Room left between a counted prompt and the window when the engine has once refused: its template may count a little more. */
@@ -26,7 +27,7 @@ export type PromptFit = {
 };
 
 export async function fitPrompt(
-  gateway: Gateway,
+  gateway: Pick<Gateway, "config" | "upstream">,
   request: ChatRequest,
   model: ServedModel<EngineInfo>,
   replica: EngineState<EngineInfo>,
@@ -40,18 +41,14 @@ export async function fitPrompt(
     countPromptTokens(gateway.upstream, replica.address, replica.info, encodeTokenize(prompt, target));
   const bodyWith = (maxTokens: number | undefined) =>
     encodeChat(request, maxTokens === undefined ? target : { ...target, maxTokens }, prompt);
+  const cutsPrompts = replica.info !== undefined && ENGINE_PROFILES[replica.info.kind].longPrompts === "cut";
+  const fitting = (size: PromptSize) => fitToWindow({ requested, cap, window, prompt: size, cutsPrompts });
 
   let body = bodyWith(cap === undefined ? requested : Math.min(requested ?? cap, cap));
-  const fit = fitToWindow({
-    requested,
-    cap,
-    window,
-    prompt: { tokens: promptTokensAtMost(body.length), exact: false },
-  });
+  const fit = fitting({ known: "at-most", tokens: promptTokensAtMost(body.length) });
   let maxTokens = fit.kind === "fits" ? fit.maxTokens : undefined;
   if (fit.kind === "count-first") {
-    const counted = await count();
-    const second = fitToWindow({ requested, cap, window, prompt: { tokens: counted.tokens, exact: true } });
+    const second = fitting(sizeOf(await count()));
     maxTokens = second.kind === "fits" ? second.maxTokens : undefined;
     body = bodyWith(maxTokens);
   }
@@ -67,11 +64,16 @@ export async function fitPrompt(
         requested,
         cap,
         window: window - REFIT_MARGIN,
-        prompt: { tokens: counted.tokens, exact: true },
+        prompt: { known: "counted", tokens: counted.tokens },
+        cutsPrompts,
       });
       if (!counted.exact || again.kind !== "fits" || again.maxTokens === undefined || again.maxTokens === maxTokens)
         throw error;
       return bodyWith(again.maxTokens);
     },
   };
+}
+
+function sizeOf({ tokens, exact }: PromptCount): PromptSize {
+  return { known: exact ? "counted" : "estimated", tokens };
 }
