@@ -240,6 +240,14 @@ export const ERROR_TABLE = {
 
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
+/** What an engine said when a request did not fit its window; figures are tokens. */
+export type SaidOverflow = {
+  readonly window: number;
+  /** The prompt's size; `floor`: a size that it only reaches or exceeds. */
+  readonly prompt?: number | undefined;
+  readonly floor?: number | undefined;
+};
+
 /** A failure with its place in the table. `message` is shown to people; it never holds a stack, a key or a prompt. */
 export class GatewayError extends Error {
   readonly code: ErrorCode;
@@ -249,11 +257,19 @@ export class GatewayError extends Error {
   readonly param: string | undefined;
   /** The budget that refused, with `budget_exceeded`. */
   readonly cap: SpendCap | undefined;
+  /** With `prompt_too_long`: what the engine said of it. */
+  readonly overflow: SaidOverflow | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { retryAfter?: number | undefined; param?: string; cap?: SpendCap; cause?: unknown } = {},
+    options: {
+      retryAfter?: number | undefined;
+      param?: string;
+      cap?: SpendCap;
+      overflow?: SaidOverflow | undefined;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "GatewayError";
@@ -261,6 +277,7 @@ export class GatewayError extends Error {
     this.retryAfter = options.retryAfter;
     this.param = options.param;
     this.cap = options.cap;
+    this.overflow = options.overflow;
   }
 
   get row(): Row {

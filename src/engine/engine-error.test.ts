@@ -25,13 +25,6 @@ describe("recorded errors of vLLM 0.32", () => {
 
   it.each<[string, Partial<EngineErrorContext>, string, string]>([
     ["too-long", {}, "prompt_too_long", "prompt is too long: 8193 tokens > 8192 maximum"],
-    ["too-long", { promptTokens: 9_541 }, "prompt_too_long", "prompt is too long: 9541 tokens > 8192 maximum"],
-    [
-      "maxtok-too-big",
-      { promptTokens: 22, maxTokens: 999_999 },
-      "prompt_too_long",
-      "input length and `max_tokens` exceed context limit: 22 + 999999 > 8192, decrease input length or `max_tokens` and try again",
-    ],
     [
       "maxtok-too-big",
       {},
@@ -143,7 +136,7 @@ describe("overflow", () => {
       tooLong(8_193, 8_192),
     ],
     [
-      "vLLM, in characters, counted by the gateway",
+      "vLLM, in characters",
       400,
       {
         error: {
@@ -152,8 +145,8 @@ describe("overflow", () => {
           code: 400,
         },
       },
-      { promptTokens: 200_000 },
-      tooLong(200_000, 8_192),
+      {},
+      tooLong(8_193, 8_192),
     ],
     [
       "vLLM, exceeds",
@@ -228,8 +221,8 @@ describe("overflow", () => {
       "llama.cpp while generating",
       500,
       { error: { code: 500, message: "Context size has been exceeded.", type: "server_error" } },
-      { contextWindow: 8_192, promptTokens: 8_000, maxTokens: 900 },
-      outputTooLong(8_000, 900, 8_192),
+      { contextWindow: 8_192, maxTokens: 900 },
+      tooLong(8_193, 8_192),
     ],
     [
       "LM Studio",
@@ -262,37 +255,33 @@ describe("overflow", () => {
       "Ollama",
       400,
       { error: "prompt too long; exceeded max context length by 100918 tokens" },
-      { contextWindow: 32_768, promptTokens: 133_686 },
-      tooLong(133_686, 32_768),
+      { contextWindow: 32_768 },
+      tooLong(32_769, 32_768),
     ],
     [
       "a hosted service",
       400,
       { error: { message: "Too many", code: "context_length_exceeded" } },
-      { contextWindow: 100, promptTokens: 150 },
-      tooLong(150, 100),
-    ],
-    [
-      "a count that the engine contradicts",
-      400,
-      { error: { message: "The input (900 tokens) is longer than the model's context length (800 tokens)." } },
-      { promptTokens: 700, maxTokens: 500 },
-      tooLong(900, 800),
-    ],
-    [
-      "a floor above the gateway's estimate",
-      400,
-      {
-        error: {
-          message:
-            "This model's maximum context length is 800 tokens. However, your prompt contains at least 801 input tokens, which",
-        },
-      },
-      { promptTokens: 700, maxTokens: 500 },
-      tooLong(801, 800),
+      { contextWindow: 100 },
+      tooLong(101, 100),
     ],
   ])("of %s", (_what, status, body, more, expected) => {
     expect(read(status, json(body), more)).toEqual(expected);
+  });
+
+  it("is kept as the engine said it, for whoever sends the request again", () => {
+    const said = (message: string, more: Partial<EngineErrorContext> = {}) =>
+      engineError(400, {}, json({ error: message }), { ...context, ...more }).overflow;
+    expect(said("The input (900 tokens) is longer than the model's context length (800 tokens).")).toEqual({
+      window: 800,
+      prompt: 900,
+    });
+    expect(
+      said("maximum context length is 800 tokens. However, your prompt contains at least 801 input tokens"),
+    ).toEqual({ window: 800, floor: 801 });
+    expect(said("prompt too long; exceeded max context length by 10 tokens", { contextWindow: 800 })).toEqual({
+      window: 800,
+    });
   });
 
   it("keeps the engine's words where the window is unknown", () => {

@@ -2,7 +2,7 @@
 import { GatewayError } from "../conversation/errors.ts";
 import { cleanEngineText } from "./engine-text.ts";
 import { type ErrorBody, readErrorText, readErrorValue } from "./error-body.ts";
-import { outputTooLong, type Overflow, promptTooLong, readOverflow } from "./overflow.ts";
+import { type Overflow, overflowError, readOverflow } from "./overflow.ts";
 import type { ResponseHeaders } from "./http1/response-head.ts";
 
 /** What the gateway knows of the request that failed. Figures are tokens. */
@@ -10,9 +10,7 @@ export type EngineErrorContext = {
   /** The model's name as it was sent to the engine. */
   model: string;
   contextWindow?: number | undefined;
-  /** The prompt's size where the gateway has counted it; an engine often knows only a floor. */
-  promptTokens?: number | undefined;
-  /** The `max_tokens` that was sent to the engine. */
+  /** The `max_tokens` that the client asked for; the engine may have been sent less. */
   maxTokens?: number | undefined;
 };
 
@@ -49,7 +47,7 @@ function classify(
   const withReason = (sentence: string) => (said === "" ? sentence : `${sentence}: ${said}`);
 
   const overflow = OVERFLOW_STATUSES.has(status) ? overflowOf(body) : undefined;
-  const tooLong = overflow === undefined ? undefined : overflowError(overflow, context);
+  const tooLong = overflow === undefined ? undefined : tooLongError(overflow, context);
   if (tooLong !== undefined) return tooLong;
   switch (status) {
     case 401:
@@ -105,17 +103,12 @@ function overflowOf(body: ErrorBody): Overflow | undefined {
 }
 
 /** Undefined when the numbers that the client needs are not to be had; the engine's own words serve better then. */
-function overflowError(overflow: Overflow, context: EngineErrorContext): GatewayError | undefined {
+function tooLongError(overflow: Overflow, context: EngineErrorContext): GatewayError | undefined {
   const window = overflow.window ?? context.contextWindow;
-  const prompt = overflow.prompt ?? context.promptTokens;
-  const maxTokens = overflow.maxTokens ?? context.maxTokens;
   if (window === undefined) return undefined;
-  const promptFits = prompt !== undefined && prompt < window && overflow.floor === undefined;
-  if (promptFits && maxTokens !== undefined && prompt + maxTokens > window)
-    return outputTooLong(prompt, maxTokens, window);
-  if (overflow.outputOnly) return undefined;
-  // The engine says that the prompt is too long: whatever was counted elsewhere, it is longer than the window.
-  return promptTooLong(Math.max(prompt ?? 0, overflow.floor ?? 0, window + 1), window);
+  const { prompt, floor } = overflow;
+  if (overflow.outputOnly && prompt === undefined) return undefined;
+  return overflowError({ window, prompt, floor }, prompt, overflow.maxTokens ?? context.maxTokens);
 }
 
 /** Seconds to wait by a `retry-after` header (seconds or an HTTP date), between 1 and an hour. */

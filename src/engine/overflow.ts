@@ -2,21 +2,43 @@
  * The two errors of a context window that is too small, in the words by which clients recognise them: on the first Claude
  * Code compacts the conversation and goes on, on the second it asks for fewer output tokens at once.
  */
-import { GatewayError } from "../conversation/errors.ts";
+import { GatewayError, type SaidOverflow } from "../conversation/errors.ts";
 
-/** The prompt alone does not fit. Both figures are tokens. */
-export function promptTooLong(prompt: number, window: number): GatewayError {
-  return new GatewayError("prompt_too_long", `prompt is too long: ${prompt} tokens > ${window} maximum`);
+/** The prompt alone does not fit. Both figures are tokens; `overflow` is what the engine said, if it was asked. */
+export function promptTooLong(prompt: number, window: number, overflow?: SaidOverflow): GatewayError {
+  return new GatewayError("prompt_too_long", `prompt is too long: ${prompt} tokens > ${window} maximum`, { overflow });
 }
 
 /** The prompt fits, but not with the output that was asked for. All figures are tokens. */
-export function outputTooLong(prompt: number, maxTokens: number, window: number): GatewayError {
+function outputTooLong(prompt: number, maxTokens: number, window: number, overflow: SaidOverflow): GatewayError {
   return new GatewayError(
     "prompt_too_long",
     `input length and \`max_tokens\` exceed context limit: ${prompt} + ${maxTokens} > ${window}, ` +
       "decrease input length or `max_tokens` and try again",
-    { param: "max_tokens" },
+    { param: "max_tokens", overflow },
   );
+}
+
+/**
+ * The error of a request that an engine refused, in the words that fit what is known: `prompt` is the prompt's size by whoever knows
+ * it best, `maxTokens` the output that was asked for.
+ */
+export function overflowError(
+  overflow: SaidOverflow,
+  prompt: number | undefined,
+  maxTokens: number | undefined,
+): GatewayError {
+  const { window, floor = 0 } = overflow;
+  if (
+    prompt !== undefined &&
+    prompt < window &&
+    floor < window &&
+    maxTokens !== undefined &&
+    prompt + maxTokens > window
+  )
+    return outputTooLong(Math.max(prompt, floor), maxTokens, window, overflow);
+  // The engine says that the prompt is too long: whatever was counted elsewhere, it is longer than the window.
+  return promptTooLong(Math.max(prompt ?? 0, floor, window + 1), window, overflow);
 }
 
 /** What an engine's message says of an overflow; `floor` is a prompt size that is only known to be reached. */

@@ -41,7 +41,7 @@ export type ExchangePlan<Info extends EngineInfo> = {
    * Asked when an engine says that the request does not fit its window: a body that does, or the error to show. Only
    * while the client has seen nothing, and once.
    */
-  refit(error: GatewayError): Promise<string>;
+  refit(error: GatewayError, refused: EngineState<Info>): Promise<string>;
   /** Told of every failed attempt, so that the engine's state can be looked at. */
   onAttemptFailed(replica: EngineState<Info>, error: GatewayError): void;
 };
@@ -198,9 +198,9 @@ export class Exchange<Info extends EngineInfo> {
       this.#end({ type: "error", error });
       return;
     }
-    if (error.code === "prompt_too_long" && !this.#refitted) {
+    if (error.code === "prompt_too_long" && replica !== undefined && !this.#refitted) {
       this.#refitted = true;
-      this.#plan.refit(error).then(
+      this.#plan.refit(error, replica).then(
         (body) => this.#again(body),
         (thrown: unknown) => this.#end({ type: "error", error: thrown instanceof GatewayError ? thrown : error }),
       );

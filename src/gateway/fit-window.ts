@@ -30,8 +30,6 @@ export type FitQuestion = {
 
 /** By how much an estimate is above the truth at most, as a factor, for what agents send. */
 const ESTIMATE_ABOVE = 1.3;
-/** Room for an answer that an estimate does not take away: it would be a pity to end an answer for a prompt that is shorter. */
-const LEAST_ROOM = 4_096;
 
 /**
  * No tokenizer in use makes more than one token of a byte, and code and prose make about one of three to four; two bytes a token
@@ -39,6 +37,11 @@ const LEAST_ROOM = 4_096;
  */
 export function promptTokensAtMost(bytes: number): number {
   return Math.ceil(bytes / 2);
+}
+
+/** Room for an answer that an estimate does not take away, in tokens: the prompt may well be shorter. */
+export function leastRoom(window: number): number {
+  return Math.min(4_096, Math.max(1, Math.floor(window / 4)));
 }
 
 /** Throws `prompt_too_long` when the prompt leaves no room for a single token: by its count, not by an estimate alone. */
@@ -56,7 +59,7 @@ export function fitToWindow(question: FitQuestion): Fit {
       // The engine knows better, and says so when even this is too much.
       return {
         kind: "fits",
-        maxTokens: Math.min(wanted, Math.max(room, Math.min(LEAST_ROOM, Math.floor(window / 4)))),
+        maxTokens: Math.min(wanted, Math.max(room, leastRoom(window))),
       };
     case "counted":
       return { kind: "fits", maxTokens: room };

@@ -1,16 +1,17 @@
 /** Fits one request to its model's window: bounds the prompt by its bytes, and counts it only where that decides something. */
-import type { GatewayError } from "../conversation/errors.ts";
+import type { GatewayError, SaidOverflow } from "../conversation/errors.ts";
 import type { ChatRequest } from "../conversation/request.ts";
 import { type ChatTarget, type EncodedPrompt, encodeChat, encodeTokenize } from "../engine/encode-chat.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
+import { overflowError } from "../engine/overflow.ts";
 import { ENGINE_PROFILES } from "../engine/profile.ts";
 import { countPromptTokens, type PromptCount } from "../engine/tokenize.ts";
 import type { EngineState } from "../routing/engine-pool.ts";
 import type { ServedModel } from "../routing/model-registry.ts";
-import { fitToWindow, type PromptSize, promptTokensAtMost } from "./fit-window.ts";
+import { fitToWindow, leastRoom, type PromptSize, promptTokensAtMost } from "./fit-window.ts";
 import type { Gateway } from "./gateway.ts";
 
-/** Room left between a counted prompt and the window when the engine has once refused: its template may count a little more. */
+/** Room left between a prompt and the window when the engine has once refused: it may count a little more than was counted. */
 const REFIT_MARGIN = 16;
 
 export type PromptFit = {
@@ -22,8 +23,11 @@ export type PromptFit = {
   clampedTo: number | undefined;
   /** The prompt's tokens by the gateway's own count, for engines that do not say. */
   count(): Promise<PromptCount>;
-  /** A body that fits after the engine said that this one does not. Throws `prompt_too_long` with the true size. */
-  refit(error: GatewayError): Promise<string>;
+  /**
+   * A body that fits after the engine said that this one does not. Throws `prompt_too_long` with the true window and, if anybody knows
+   * it, the true size.
+   */
+  refit(error: GatewayError, refused: EngineState<EngineInfo>): Promise<string>;
 };
 
 export async function fitPrompt(
@@ -37,8 +41,8 @@ export async function fitPrompt(
   const window = model.contextWindow;
   const cap = gateway.config.models[model.id]?.max_output_tokens;
   const requested = request.maxTokens;
-  const count = () =>
-    countPromptTokens(gateway.upstream, replica.address, replica.info, encodeTokenize(prompt, target));
+  const count = (by = replica) =>
+    countPromptTokens(gateway.upstream, by.address, by.info, encodeTokenize(prompt, target));
   const bodyWith = (maxTokens: number | undefined) =>
     encodeChat(request, maxTokens === undefined ? target : { ...target, maxTokens }, prompt);
   const cutsPrompts = replica.info !== undefined && ENGINE_PROFILES[replica.info.kind].longPrompts === "cut";
@@ -56,22 +60,35 @@ export async function fitPrompt(
     body,
     maxOutput: maxTokens ?? window ?? Infinity,
     clampedTo: requested !== undefined && maxTokens !== undefined && maxTokens < requested ? maxTokens : undefined,
-    count,
-    async refit(error) {
-      if (window === undefined) throw error;
-      const counted = await count();
-      const again = fitToWindow({
-        requested,
-        cap,
-        window: window - REFIT_MARGIN,
-        prompt: { known: "counted", tokens: counted.tokens },
-        cutsPrompts,
-      });
-      if (!counted.exact || again.kind !== "fits" || again.maxTokens === undefined || again.maxTokens === maxTokens)
-        throw error;
-      return bodyWith(again.maxTokens);
+    count: () => count(),
+    async refit(error, refused) {
+      const said = error.overflow;
+      if (said === undefined) throw error;
+      const size = said.prompt === undefined ? sizeOf(await count(refused)) : counted(said.prompt);
+      const again = fitToWindow({ requested, cap, window: said.window, prompt: size, cutsPrompts });
+      const most = Math.min(
+        again.kind === "fits" ? (again.maxTokens ?? Infinity) : Infinity,
+        roomAfterRefusal(size, said),
+      );
+      // An estimate is no size to tell a client: then the engine's words stand.
+      const hopeless = said.floor !== undefined && said.floor >= said.window;
+      if (hopeless || most >= (maxTokens ?? 0))
+        throw size.known === "counted" ? overflowError(said, size.tokens, requested) : error;
+      return bodyWith(most);
     },
   };
+}
+
+/** How many tokens may be asked for of an engine that has refused more. */
+function roomAfterRefusal({ known, tokens }: PromptSize, { window, floor }: SaidOverflow): number {
+  const room = window - tokens;
+  if (known === "counted") return Math.max(room - REFIT_MARGIN, Math.ceil(room / 2));
+  // The prompt is longer than it was taken for, and nobody knows by how much.
+  return floor === undefined ? Infinity : leastRoom(window);
+}
+
+function counted(tokens: number): PromptSize {
+  return { known: "counted", tokens };
 }
 
 function sizeOf({ tokens, exact }: PromptCount): PromptSize {
