@@ -28,7 +28,7 @@ describe("recorded errors of vLLM 0.32", () => {
     [
       "maxtok-too-big",
       {},
-      "engine_refused",
+      "prompt_too_long",
       "the engine refused the request: max_tokens=999999 cannot be greater than max_model_len=8192. Please request fewer output tokens.",
     ],
     ["model", {}, "model_not_found", `the engine does not serve "m"`],
@@ -279,6 +279,7 @@ describe("overflow", () => {
     expect(
       said("maximum context length is 800 tokens. However, your prompt contains at least 801 input tokens"),
     ).toEqual({ window: 800, floor: 801 });
+    expect(said("max_tokens=64000 cannot be greater than max_model_len=32768.")).toEqual({ window: 32_768 });
     expect(said("prompt too long; exceeded max context length by 10 tokens", { contextWindow: 800 })).toEqual({
       window: 800,
     });

@@ -47,7 +47,7 @@ function classify(
   const withReason = (sentence: string) => (said === "" ? sentence : `${sentence}: ${said}`);
 
   const overflow = OVERFLOW_STATUSES.has(status) ? overflowOf(body) : undefined;
-  const tooLong = overflow === undefined ? undefined : tooLongError(overflow, context);
+  const tooLong = overflow === undefined ? undefined : tooLongError(overflow, withReason, context);
   if (tooLong !== undefined) return tooLong;
   switch (status) {
     case 401:
@@ -103,11 +103,20 @@ function overflowOf(body: ErrorBody): Overflow | undefined {
 }
 
 /** Undefined when the numbers that the client needs are not to be had; the engine's own words serve better then. */
-function tooLongError(overflow: Overflow, context: EngineErrorContext): GatewayError | undefined {
+function tooLongError(
+  overflow: Overflow,
+  withReason: (sentence: string) => string,
+  context: EngineErrorContext,
+): GatewayError | undefined {
   const window = overflow.window ?? context.contextWindow;
   if (window === undefined) return undefined;
   const { prompt, floor } = overflow;
-  if (overflow.outputOnly && prompt === undefined) return undefined;
+  // The prompt's size, without which there is no telling the client what to ask for, is found out by whoever fits the request anew.
+  if (overflow.outputOnly && prompt === undefined)
+    return new GatewayError("prompt_too_long", withReason("the engine refused the request"), {
+      param: "max_tokens",
+      overflow: { window },
+    });
   return overflowError({ window, prompt, floor }, prompt, overflow.maxTokens ?? context.maxTokens);
 }
 

@@ -127,5 +127,19 @@ describe("fitPrompt", () => {
       const least = await fitted({ maxTokens: 2_000, window });
       await expect(least.after(atLeast(6_193))).rejects.toThrow("prompt is too long: 8193 tokens > 8192 maximum");
     });
+
+    test("learns a window that the engine does not list from its refusal", async () => {
+      const outputOnly =
+        "max_tokens=64000 cannot be greater than max_model_len=32768. Please request fewer output tokens.";
+      const counting = await fitted({ maxTokens: 64_000, counts: 20_000 });
+      expect(sent(counting.body)).toBe(64_000);
+      expect(sent(await counting.after(outputOnly))).toBe(32_768 - 20_000 - 16);
+      const estimating = await fitted({ bytes: 16, maxTokens: 64_000 });
+      const asked = sent(await estimating.after(outputOnly)) ?? 0;
+      expect(asked).toBeGreaterThan(32_600);
+      expect(asked).toBeLessThan(32_768);
+      const tooLong = await fitted({ maxTokens: 64_000, counts: 40_000 });
+      await expect(tooLong.after(outputOnly)).rejects.toThrow("prompt is too long: 40000 tokens > 32768 maximum");
+    });
   });
 });
