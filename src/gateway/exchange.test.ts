@@ -7,7 +7,10 @@ import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
 import { Exchange } from "./exchange.ts";
 
 /** What one attempt meets: a stream of chat chunks, an HTTP error, or a failure of the connection. */
-type Attempt = { chunks: object[]; cut?: true } | { status: number; body: string } | { error: GatewayError };
+type Attempt =
+  | { chunks: object[]; cut?: true }
+  | { status: number; headers?: Record<string, string>; body: string; cut?: true }
+  | { error: GatewayError };
 
 const delta = (content: string) => ({ choices: [{ index: 0, delta: { content } }] });
 const reasoning = (text: string) => ({ choices: [{ index: 0, delta: { reasoning: text } }] });
@@ -96,8 +99,9 @@ function play(
 function answer(attempt: Attempt, handlers: UpstreamHandlers): void {
   if ("error" in attempt) return handlers.onError(attempt.error);
   if ("status" in attempt) {
-    handlers.onHead(attempt.status, {});
+    handlers.onHead(attempt.status, attempt.headers ?? {});
     handlers.onData(Buffer.from(attempt.body));
+    if (attempt.cut) return handlers.onError(new GatewayError("engine_cut", "cut"));
     return handlers.onEnd();
   }
   handlers.onHead(200, { "content-type": "text/event-stream" });
@@ -174,6 +178,12 @@ describe("Exchange", () => {
     expect(hidden.events).toEqual([{ type: "text-delta", text: "hello" }]);
     expect(hidden.fold.usage).toMatchObject({ inputUncached: 3, output: 1 });
     expect((await play([cut, cut], { seen: false })).end).toMatchObject({ type: "error" });
+  });
+
+  test("takes a refusal for what it is when its body breaks off", async () => {
+    const busy: Attempt = { status: 429, headers: { "retry-after": "7" }, body: '{"error"', cut: true };
+    expect((await play([busy])).end).toMatchObject({ error: { code: "rate_limited", retryAfter: 7 } });
+    expect(await play([{ ...tooLong, cut: true }, hello])).toMatchObject({ bodies: ["first", "refitted"] });
   });
 
   test("sends a body that fits when the engine says that the first does not, once", async () => {

@@ -8,7 +8,8 @@ import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/strea
 import type { UsageFold } from "../conversation/usage.ts";
 import { ChatStreamDecoder } from "../engine/chat-stream-decoder.ts";
 import type { ChunkTemplates } from "../engine/chunk-template.ts";
-import { type EngineErrorContext, engineError } from "../engine/engine-error.ts";
+import type { EngineErrorContext } from "../engine/engine-error.ts";
+import { Refusal } from "../engine/refusal.ts";
 import type { EngineTimeouts, Upstream, UpstreamCall } from "../engine/upstream.ts";
 import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
 
@@ -46,8 +47,6 @@ export type ExchangePlan<Info extends EngineInfo> = {
   onAttemptFailed(replica: EngineState<Info>, error: GatewayError): void;
 };
 
-/** Most characters of an engine's error that are read. */
-const ERROR_BODY_LIMIT = 64 * 1024;
 const MOST_ATTEMPTS = 3;
 const EMPTY_ANSWER =
   "(The model ended its turn with no text and no tool call. Send the message again, or say what to do next.)";
@@ -137,31 +136,37 @@ export class Exchange<Info extends EngineInfo> {
       this.#plan.templates,
     );
     this.#decoder = decoder;
-    let refusal: { status: number; headers: Record<string, string | string[] | undefined>; body: string } | undefined;
+    let refusal: Refusal | undefined;
     return this.#upstream.post(
       replica.address,
       "/v1/chat/completions",
       this.#body,
       {
         onHead: (status, headers) => {
-          if (status !== 200) refusal = { status, headers, body: "" };
+          if (status !== 200) refusal = new Refusal(status, headers, (read) => this.#refused(read));
         },
         onData: (bytes) => {
           if (refusal === undefined) this.#deliver(decoder.push(bytes));
-          else if (refusal.body.length < ERROR_BODY_LIMIT) refusal.body += bytes.toString("utf8");
+          else refusal.push(bytes);
         },
         onEnd: () => {
           if (refusal === undefined) this.#deliver(decoder.end());
-          else this.#failed(engineError(refusal.status, refusal.headers, refusal.body, this.#plan.errorContext));
+          else refusal.end();
         },
         onError: (error) => {
-          // A complete answer stays one when the connection breaks behind it.
+          // A complete answer stays one when the connection breaks behind it, and a refusal when it breaks in its body.
           if (refusal === undefined) this.#deliver(decoder.fail(error));
-          else this.#failed(error);
+          else refusal.end();
         },
       },
       { requestId: this.#plan.requestId, timeouts: this.#plan.timeouts },
     );
+  }
+
+  #refused(refusal: Refusal): void {
+    // Its body may go on, and is of no use any more.
+    this.#call?.abort();
+    this.#failed(refusal.error(this.#plan.errorContext));
   }
 
   #deliver(events: readonly StreamEvent[]): void {

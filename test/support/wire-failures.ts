@@ -130,6 +130,22 @@ export const REFUSALS: readonly Refusal[] = [
     message: /slow down/,
   },
   {
+    what: "HTTP 429 whose body breaks off",
+    answer: { status: 429, headers: { "retry-after": "7" }, steps: ['{"error":{"message":"slow', "reset"] },
+    status: same(429),
+    type: LIMIT,
+    retryAfter: "7",
+    message: /asks to wait/,
+  },
+  {
+    what: "HTTP 429 whose body never ends",
+    answer: { status: 429, headers: { "retry-after": "7" }, steps: ["x".repeat(70_000), "hang"] },
+    status: same(429),
+    type: LIMIT,
+    retryAfter: "7",
+    message: /asks to wait/,
+  },
+  {
     what: "HTTP 500",
     answer: vllmError(500, "EngineCore encountered an issue. See stack trace (above) for the root cause."),
     status: same(502),
