@@ -206,6 +206,18 @@ describe("Exchange", () => {
     expect(twice.end).toEqual({ type: "finish", reason: "stop" });
   });
 
+  test("takes white space for no answer, and text of any script for one", async () => {
+    const blank: Attempt = { chunks: [reasoning("hm"), delta("\n\n"), delta(" \t\r"), finish()] };
+    expect((await play([blank, hello], { seen: false })).events).toEqual([{ type: "text-delta", text: "hello" }]);
+    expect((await play([blank])).events.at(-1)).toMatchObject({
+      type: "text-delta",
+      text: expect.stringContaining("no text and no tool call"),
+    });
+    // In bytes it begins and ends with what JavaScript takes for white space.
+    const other: Attempt = { chunks: [delta("\n"), delta("à"), finish()] };
+    expect((await play([other])).events).toHaveLength(2);
+  });
+
   test("does not ask again after reasoning that the client has seen, nor when the limit was reached", async () => {
     const thought = await play([{ chunks: [reasoning("hm"), finish()] }]);
     expect(thought.events.map((event) => event.type)).toEqual(["reasoning-delta", "text-delta"]);

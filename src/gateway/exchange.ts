@@ -51,6 +51,13 @@ const MOST_ATTEMPTS = 3;
 const EMPTY_ANSWER =
   "(The model ended its turn with no text and no tool call. Send the message again, or say what to do next.)";
 
+/** Something besides the blanks that some models write between their reasoning and what then does not come. Text is bytes: no `\S`. */
+const VISIBLE = /[^ \t\r\n]/;
+
+function isAnswer(event: StreamEvent): boolean {
+  return event.type === "tool-call-start" || (event.type === "text-delta" && VISIBLE.test(event.text));
+}
+
 export class Exchange<Info extends EngineInfo> {
   readonly #upstream: Upstream;
   readonly #plan: ExchangePlan<Info>;
@@ -66,7 +73,7 @@ export class Exchange<Info extends EngineInfo> {
   #cut = false;
   #refitted = false;
   #retriedEmpty = false;
-  /** Whether the answer so far has text or a tool call: reasoning alone is not an answer. */
+  /** Whether the answer so far has text or a tool call: reasoning and blanks alone are not an answer. */
   #answered = false;
 
   constructor(upstream: Upstream, plan: ExchangePlan<Info>, sink: ExchangeSink) {
@@ -175,7 +182,7 @@ export class Exchange<Info extends EngineInfo> {
     const terminal = last?.type === "finish" || last?.type === "error" ? last : undefined;
     const body = terminal === undefined ? events : events.slice(0, -1);
     if (body.length > 0) {
-      this.#answered ||= body.some((event) => event.type === "text-delta" || event.type === "tool-call-start");
+      this.#answered ||= body.some(isAnswer);
       if (!this.#sink.events(body) && !this.#over) this.#call?.pause();
     }
     if (terminal?.type === "error") this.#failed(terminal.error);
