@@ -11,6 +11,9 @@ import type { EngineTimeouts, UpstreamCall, UpstreamHandlers } from "./upstream.
 /** A close that comes later than this after sending was not already on its way when the request was sent, milliseconds. */
 const RACE_MS = 1_000;
 
+/** How long an engine may take to end an answer of which everything has come, milliseconds. */
+const END_MS = 1_000;
+
 const noHandlers: UpstreamHandlers = { onHead() {}, onData() {}, onEnd() {}, onError() {} };
 
 export class EngineCall implements UpstreamCall, ConnectionUser, Watched {
@@ -31,6 +34,8 @@ export class EngineCall implements UpstreamCall, ConnectionUser, Watched {
   #retried = false;
   #settled = false;
   #paused = false;
+  /** When an answer that is complete is to have ended, on the ticker's clock. */
+  #endBy = Infinity;
   #connection: Connection | undefined;
 
   /** `request`: head and body as they go out. */
@@ -67,6 +72,11 @@ export class EngineCall implements UpstreamCall, ConnectionUser, Watched {
     // The silence of the pause was not the engine's.
     this.#since = this.#ticker.now;
     if (!this.#settled && this.#progress === "answering") this.#connection?.resume();
+  }
+
+  expectEnd(): void {
+    this.resume();
+    this.#endBy = this.#ticker.now + END_MS;
   }
 
   onSent(carried: number): void {
@@ -137,6 +147,7 @@ export class EngineCall implements UpstreamCall, ConnectionUser, Watched {
     const quiet = now - this.#since - LARGEST_STEP_MS;
     if (totalMs > 0 && now - this.#startedAt - LARGEST_STEP_MS > totalMs)
       return timeout(`the engine's answer took longer than ${seconds(totalMs)}`);
+    if (now - LARGEST_STEP_MS > this.#endBy) return timeout("the engine did not end its answer");
     if (this.#paused) return undefined;
     if (this.#progress === "connecting" && connectMs > 0 && quiet > connectMs)
       return new GatewayError("engine_unreachable", `the engine did not take the connection in ${seconds(connectMs)}`);

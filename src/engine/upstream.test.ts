@@ -278,6 +278,36 @@ describe("upstream", () => {
     expect(seen.body.length).toBe(written);
   });
 
+  it("cuts an engine that does not end an answer of which everything has come, paused or not", async () => {
+    const gone = Promise.withResolvers<void>();
+    const url = await engine((req, res) => {
+      req.socket.once("close", () => gone.resolve());
+      drip(res);
+    });
+    const seen = post(upstream(), url);
+    await seen.firstData;
+    seen.call.pause();
+    seen.call.expectEnd();
+    await gone.promise;
+    await seen.done;
+    expect(code(seen)).toBe("engine_timeout");
+  });
+
+  it("reads a paused answer to its end when that is expected", async () => {
+    const { promise: paused, resolve: go } = Promise.withResolvers<void>();
+    const url = await engine((_req, res) => {
+      res.write("all");
+      void paused.then(() => res.end());
+    });
+    const seen = post(upstream(), url);
+    await seen.firstData;
+    seen.call.pause();
+    seen.call.expectEnd();
+    go();
+    await seen.done;
+    expect(code(seen)).toBe("end");
+  });
+
   it("sends a request again, once, when a kept connection was being closed", async () => {
     let connections = 0;
     let requests = 0;

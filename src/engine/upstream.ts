@@ -44,6 +44,8 @@ export type UpstreamCall = {
   /** Stops reading, so that the engine is held back by TCP. */
   pause(): void;
   resume(): void;
+  /** All that is wanted has come. Reads on, if paused, so that the connection can be used again; cuts it when the answer's end stays away. */
+  expectEnd(): void;
 };
 
 export type UpstreamOptions = {

@@ -28,12 +28,23 @@ function play(
     seen = true,
     refit = ["refitted"],
     stops = [],
-  }: { replicas?: number; down?: number[]; seen?: boolean; refit?: string[]; stops?: string[] } = {},
+    slow = false,
+  }: {
+    replicas?: number;
+    down?: number[];
+    seen?: boolean;
+    refit?: string[];
+    stops?: string[];
+    /** A client that is slower than the engine. */
+    slow?: boolean;
+  } = {},
 ) {
   const bodies: string[] = [];
   const engines: string[] = [];
   /** Attempts that were aborted, by number. */
   const aborted: number[] = [];
+  /** What else became of the calls. */
+  const held: string[] = [];
   const upstream: Pick<Upstream, "post"> = {
     post(engine, _path, body, handlers) {
       bodies.push(body);
@@ -42,7 +53,12 @@ function play(
       if (attempt === undefined) throw new Error("one attempt too many");
       queueMicrotask(() => answer(attempt, handlers));
       const number = bodies.length;
-      return { abort: () => void aborted.push(number), pause() {}, resume() {} };
+      return {
+        abort: () => void aborted.push(number),
+        pause: () => void held.push("paused"),
+        resume() {},
+        expectEnd: () => void held.push("to end"),
+      };
     },
   };
   const states = Array.from({ length: replicas }, (_, index): EngineState<EngineInfo> => ({
@@ -62,6 +78,7 @@ function play(
     fold: UsageFold;
     states: typeof states;
     aborted: number[];
+    held: string[];
   }>((resolve) => {
     const exchange = new Exchange<EngineInfo>(
       upstream as Upstream,
@@ -83,13 +100,13 @@ function play(
       {
         events(events) {
           got.push(...events);
-          return true;
+          return !slow;
         },
         restart() {
           got = [];
         },
         seen: () => seen && got.length > 0,
-        end: (end) => resolve({ events: got, end, bodies, engines, fold, states, aborted }),
+        end: (end) => resolve({ events: got, end, bodies, engines, fold, states, aborted, held }),
       },
     );
     exchange.start();
@@ -238,5 +255,13 @@ describe("Exchange", () => {
       end: { type: "finish", reason: "stop-sequence", stopSequence: "STOP" },
       aborted: [1],
     });
+  });
+
+  test("holds an engine back for a slow client, but not at the end of its answer, which it is then to end", async () => {
+    expect((await play([hello])).held).toEqual(["to end"]);
+    expect((await play([hello], { slow: true })).held).toEqual(["paused", "to end"]);
+    // The last text waits for what comes behind it, and so arrives with the finish.
+    const last: Attempt = { chunks: [delta("one STO"), finish()] };
+    expect((await play([last], { slow: true, stops: ["STOP"] })).held).toEqual(["paused", "to end"]);
   });
 });

@@ -183,7 +183,9 @@ export class Exchange<Info extends EngineInfo> {
     const body = terminal === undefined ? events : events.slice(0, -1);
     if (body.length > 0) {
       this.#answered ||= body.some(isAnswer);
-      if (!this.#sink.events(body) && !this.#over) this.#call?.pause();
+      const taken = this.#sink.events(body);
+      // Behind the terminal event there is nothing that could be held back, and nobody would let it go on.
+      if (!taken && terminal === undefined && !this.#over) this.#call?.pause();
     }
     if (terminal?.type === "error") this.#failed(terminal.error);
     else if (terminal !== undefined) this.#finished(terminal);
@@ -265,9 +267,10 @@ export class Exchange<Info extends EngineInfo> {
     if (this.#over) return;
     this.#over = true;
     this.#leave();
-    // An engine whose stream is of no use any more must not go on with it. After a finish of its own it has ended by itself.
+    // An engine whose stream is of no use any more must not go on with it. After a finish of its own it ends by itself, or has to.
     this.#cut ||= event.type === "error" || this.#decoder?.stopped === true;
     if (this.#cut) this.#call?.abort();
+    else this.#call?.expectEnd();
     this.#sink.end(event);
   }
 

@@ -31,7 +31,7 @@ async function fitted({
         handlers.onData(Buffer.from(`{"count":${counts},"max_model_len":8192,"tokens":[1]}`));
         handlers.onEnd();
       });
-      return { abort() {}, pause() {}, resume() {} };
+      return { abort() {}, pause() {}, resume() {}, expectEnd() {} };
     },
   };
   const gateway = { config: { models: {} }, upstream: upstream as Upstream } as Pick<Gateway, "config" | "upstream">;
