@@ -369,6 +369,19 @@ describe("other engines, proxies and statuses", () => {
     ["nothing at all", 500, "", ["engine_failed", "the engine failed (500)"]],
     ["broken JSON", 400, `{"error":`, ["engine_refused", `the engine refused the request: {"error":`]],
     ["FastAPI's detail", 422, json({ detail: "no" }), ["engine_refused", "the engine refused the request: no"]],
+    [
+      "FastAPI's list of details",
+      422,
+      json({
+        detail: [
+          { type: "missing", loc: ["body", "messages", 0, "role"], msg: "Field required", input: { secret: 1 } },
+          { loc: ["body"], msg: "Too short" },
+          { msg: "Odd" },
+          7,
+        ],
+      }),
+      ["engine_refused", "the engine refused the request: body.messages.0.role: Field required; body: Too short; Odd"],
+    ],
     ["a redirect", 302, "", ["engine_failed", "the engine answered with status 302, which is no answer to a chat"]],
   ])("of %s", (_what, status, body, expected) => {
     expect(read(status, body)).toEqual(expected);
@@ -384,7 +397,7 @@ describe("other engines, proxies and statuses", () => {
     ["soon", undefined],
     [undefined, undefined],
   ])("keeps retry-after %s as %s", (header, expected) => {
-    for (const status of [429, 503])
+    for (const status of [429, 500, 502, 503, 504])
       expect(engineError(status, { "retry-after": header }, "", context).retryAfter).toBe(expected);
   });
 
@@ -404,6 +417,20 @@ describe("other engines, proxies and statuses", () => {
         expect(error.message.length).toBeLessThan(600);
       }),
     );
+  });
+
+  it.each<[unknown, string]>([
+    [{ error: { message: "x", code: 429 } }, "rate_limited"],
+    [{ error: { message: "x", code: "429" } }, "rate_limited"],
+    [{ error: { message: "x", code: "rate_limit_exceeded", status: 429 } }, "rate_limited"],
+    [{ error: { message: "x", status: 503 } }, "engine_overloaded"],
+    [{ error: "x", status: 503 }, "engine_overloaded"],
+    [{ error: { message: "x" }, status: "503" }, "engine_overloaded"],
+    [{ object: "error", message: "x", code: 400 }, "engine_refused"],
+    [{ error: { message: "x", code: 1_429 } }, "engine_failed"],
+    [{ error: { message: "x", code: 200, status: "UNAVAILABLE" } }, "engine_failed"],
+  ])("reads the status out of a stream's %j", (value, code) => {
+    expect(engineStreamError(value, context).code).toBe(code);
   });
 
   it("reads any value out of a stream", () => {

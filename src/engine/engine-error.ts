@@ -33,8 +33,7 @@ export function engineError(
 /** The error that an engine put into a stream that had begun with 200; `value` is the event's parsed JSON. */
 export function engineStreamError(value: unknown, context: EngineErrorContext): GatewayError {
   const body = readErrorValue(value);
-  const status = typeof body.code === "number" && body.code >= 400 && body.code < 600 ? body.code : 500;
-  return classify(status, body, undefined, context);
+  return classify(body.status ?? 500, body, undefined, context);
 }
 
 function classify(
@@ -83,7 +82,8 @@ function classify(
       withReason("the engine refused the request"),
       body.param === undefined ? {} : { param: body.param },
     );
-  if (status >= 500) return new GatewayError("engine_failed", withReason(`the engine failed (${status})`));
+  if (status >= 500)
+    return new GatewayError("engine_failed", withReason(`the engine failed (${status})`), { retryAfter: wait });
   return new GatewayError("engine_failed", `the engine answered with status ${status}, which is no answer to a chat`);
 }
 

@@ -154,6 +154,15 @@ export const REFUSALS: readonly Refusal[] = [
     outcome: "engine_died",
   },
   {
+    what: "HTTP 502 with retry-after",
+    answer: { status: 502, headers: { "retry-after": "30" }, steps: ["restarting"] },
+    status: same(502),
+    type: FAILED,
+    retryAfter: "30",
+    message: /^the engine failed \(502\)/,
+    outcome: "engine_died",
+  },
+  {
     what: "HTTP 503 with retry-after",
     answer: { status: 503, headers: { "retry-after": "30" }, steps: ['{"error":{"message":"Loading model"}}'] },
     status: { anthropic: 529, openai: 503 },
