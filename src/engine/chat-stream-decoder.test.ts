@@ -315,6 +315,47 @@ describe("the end", () => {
   });
 });
 
+describe("an answer that never stops", () => {
+  const MIB = 1024 * 1024;
+  const open = calls({ index: 0, id: "c", function: { name: "f", arguments: '{"a":"' } });
+  const large = "x".repeat(MIB);
+  const tokens = chunk({ content: "four" }).repeat(10_000);
+  let made = 0;
+  const names = () => Array.from({ length: 5_000 }, () => ({ index: 0, id: `id${made++}`, function: { name: "f" } }));
+
+  it.each([
+    ["of text", "", () => chunk({ content: large })],
+    ["of single tokens", "", () => tokens],
+    ["of text amid a call", open, () => chunk({ content: large })],
+    ["of single tokens amid a call", open, () => tokens],
+    ["of a call's arguments", open, () => calls({ index: 0, function: { arguments: large } })],
+    [
+      "of arguments behind a call that is open",
+      open,
+      () => calls({ index: 1, function: { name: "g", arguments: large } }),
+    ],
+    ["of calls without arguments", "", () => calls(...names())],
+  ])("%s is an engine's failure", (_what, first, next) => {
+    const decoder = new ChatStreamDecoder(new UsageFold());
+    decoder.push(Buffer.from(first));
+    let last: Plain | undefined;
+    for (let pushes = 0; last?.[0] !== "error" && pushes < 1_000; pushes++) {
+      const end = decoder.push(Buffer.from(next())).at(-1);
+      last = end?.type === "error" ? plain(end) : undefined;
+    }
+    expect(last).toEqual(["error", "engine_failed", expect.stringContaining("larger than any")]);
+    expect(decoder.ended).toBe(true);
+  });
+
+  it("is none where it is only long", () => {
+    const text = chunk({ content: large }).repeat(60);
+    expect(events(text, finish("stop"), DONE).at(-1)).toEqual(["finish", "stop"]);
+    expect(
+      events(open, tokens.repeat(30), calls({ index: 0, function: { arguments: '"}' } }), finish("stop")).at(-1),
+    ).toEqual(["finish", "tool-calls"]);
+  });
+});
+
 describe("errors and garbage", () => {
   it("gives vLLM's death as one error, without what it leaks", () => {
     const dump = {

@@ -6,6 +6,7 @@ import { asByteText, type ByteText } from "../conversation/byte-text.ts";
 import { GatewayError } from "../conversation/errors.ts";
 import type { FinishEvent, FinishReason, StreamEvent } from "../conversation/stream-event.ts";
 import type { UsageFold } from "../conversation/usage.ts";
+import { MOST_MEMORY, PIECE_MEMORY } from "./answer-memory.ts";
 import { type ChunkTemplate, ChunkTemplates, type Lesson, type TextField } from "./chunk-template.ts";
 import { type EngineErrorContext, engineStreamError } from "./engine-error.ts";
 import { parseExact } from "./exact-json.ts";
@@ -108,6 +109,14 @@ export class ChatStreamDecoder {
     return Math.max(this.#chunks, Math.ceil(this.#bytes / BYTES_A_TOKEN));
   }
 
+  /**
+   * Bytes that the answer takes in memory where it is kept, about: a call's arguments are, both here and by who collects the answer.
+   * Looked at once a read, which alone cannot bring much.
+   */
+  get #memory(): number {
+    return this.#bytes + this.#chunks * PIECE_MEMORY + this.#calls.memory;
+  }
+
   /** Takes bytes as they came; returns the events that they complete. Nothing comes after a terminal event. */
   push(bytes: Buffer): StreamEvent[] {
     if (this.#ended) return NOTHING;
@@ -121,6 +130,8 @@ export class ChatStreamDecoder {
         at = this.#templates.end;
       }
     }
+    if (this.#memory > MOST_MEMORY && !this.#ended)
+      this.#fail("engine_failed", "the engine's answer is larger than any that the gateway can hold; it never stopped");
     return out;
   }
 
@@ -292,7 +303,8 @@ export class ChatStreamDecoder {
   #release(): void {
     if (this.#held.length === 0) return;
     this.#calls.close();
-    this.#out.push(...this.#held);
+    // One by one: as arguments of one call, many would not fit on the stack.
+    for (const event of this.#held) this.#out.push(event);
     this.#held = [];
   }
 

@@ -8,6 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { asByteText } from "../conversation/byte-text.ts";
 import type { StreamEvent } from "../conversation/stream-event.ts";
+import { CALL_MEMORY, PIECE_MEMORY } from "./answer-memory.ts";
 import { JsonBalance } from "./json-balance.ts";
 import type { TextMode } from "./text-mode.ts";
 
@@ -38,6 +39,12 @@ export class ToolCallAssembler {
   readonly #ids = new Map<string, Call>();
   #latest: Call | undefined;
   #started = 0;
+  #memory = 0;
+
+  /** Bytes that the calls take here, about. */
+  get memory(): number {
+    return this.#memory;
+  }
 
   /** Whether any call was sent on. */
   get any(): boolean {
@@ -66,8 +73,12 @@ export class ToolCallAssembler {
     else if (name !== "" && call.text === "" && call.name !== name) {
       // In pieces, or each time with all that came before.
       call.name = name.startsWith(call.name) ? name : call.name + name;
+      this.#memory += name.length;
     }
-    if (call.name === "") call.name = name;
+    if (call.name === "") {
+      call.name = name;
+      this.#memory += name.length;
+    }
     if (call.id === "" && id !== "" && call.index === undefined) this.#identify(call, id);
     this.#latest = call;
     this.#append(call, args, out);
@@ -112,6 +123,7 @@ export class ToolCallAssembler {
     };
     if (id !== "") this.#identify(call, id);
     if (key !== undefined) this.#byKey.set(key, call);
+    this.#memory += CALL_MEMORY;
     this.#waiting.push(call);
     return call;
   }
@@ -120,6 +132,7 @@ export class ToolCallAssembler {
   #identify(call: Call, id: string): void {
     if (this.#ids.has(id)) return;
     this.#ids.set(id, call);
+    this.#memory += id.length;
     call.id = id;
   }
 
@@ -145,6 +158,7 @@ export class ToolCallAssembler {
   #take(call: Call, piece: string, out: StreamEvent[]): void {
     if (call.closed) return;
     call.text += piece;
+    this.#memory += piece.length + PIECE_MEMORY;
     if (call.index !== undefined)
       out.push({ type: "tool-call-delta", index: call.index, arguments: asByteText(piece) });
   }

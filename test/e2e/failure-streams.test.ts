@@ -133,6 +133,16 @@ describe("Failure: an engine breaks off", () => {
       expect((await stream(evener, wire)).verdict).toMatchObject({ problems: [], end: "finish", text: "whole" });
     });
 
+    it("an engine that never stops is stopped, before a whole answer fills the memory", async () => {
+      let stopped: () => void = () => {};
+      const gone = new Promise<void>((resolve) => (stopped = resolve));
+      engine.onGone = stopped;
+      engine.next({ steps: [role, ...Array.from({ length: 160 }, () => say("x".repeat(1024 * 1024))), "hang"] });
+      const { status, text } = await post(evener, wire, ask());
+      expect([status, text]).toEqual([502, expect.stringContaining("larger than any")]);
+      await gone;
+    });
+
     it("an engine that goes on after its error is stopped", async () => {
       let stopped: () => void = () => {};
       const gone = new Promise<void>((resolve) => (stopped = resolve));
