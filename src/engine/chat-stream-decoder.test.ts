@@ -37,6 +37,14 @@ describe("recorded vLLM streams", () => {
     expect([usage.countedBy, usage.output]).toEqual(["gateway", 8]);
   });
 
+  it("counts calls that come out only at the end", () => {
+    const counted = (...parts: string[]) => decode(parts.join("") + finish("tool_calls") + DONE).usage.output;
+    const open = calls({ index: 0, id: "a", function: { name: "f", arguments: `{"a":"${"x".repeat(400)}` } });
+    const waiting = calls({ index: 1, id: "b", function: { name: "g", arguments: `{"b":"${"x".repeat(4_000)}"}` } });
+    expect(counted(open, waiting)).toBe(Math.ceil((406 + 4_008) / 4));
+    expect(counted(calls({ index: 0, id: "a", function: { name: "f" } }))).toBe(1);
+  });
+
   it("reads reasoning", () => {
     const { events: all, usage } = recorded("stream-reasoning");
     expect(textOf(all, "reasoning")).toBe("The capital of France is Paris");

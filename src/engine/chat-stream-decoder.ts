@@ -314,15 +314,18 @@ export class ChatStreamDecoder {
     // Rare, and only then worth parsing again: numbers in them must not lose digits.
     if (calls.some(hasObjectArguments))
       calls = callsOf((parseExact(source) as { choices: { delta: Delta }[] }).choices[position]?.delta ?? {});
-    for (const call of calls) {
-      const events = this.#out.length;
-      this.#calls.add(call, mode, this.#out);
-      for (let i = events; i < this.#out.length; i++) {
-        const event = this.#out[i];
-        if (event?.type === "tool-call-delta") this.#bytes += event.arguments.length;
-      }
-    }
+    const events = this.#out.length;
+    for (const call of calls) this.#calls.add(call, mode, this.#out);
+    this.#countArguments(events);
     if (!this.#calls.streaming) this.#release();
+  }
+
+  /** `from`: the first of the events that the calls have just given. */
+  #countArguments(from: number): void {
+    for (let i = from; i < this.#out.length; i++) {
+      const event = this.#out[i];
+      if (event?.type === "tool-call-delta") this.#bytes += event.arguments.length;
+    }
   }
 
   #finishReason(choice: Choice, mode: TextMode): void {
@@ -377,7 +380,9 @@ export class ChatStreamDecoder {
 
   #finish(reason: FinishReason): void {
     if (!this.#stopped) this.#flushStops();
+    const events = this.#out.length;
     const fault = this.#calls.finish(reason === "length", this.#out);
+    this.#countArguments(events);
     if (fault !== undefined) {
       this.#fail("engine_failed", fault);
       return;
