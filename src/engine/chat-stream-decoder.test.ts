@@ -404,6 +404,32 @@ describe("errors and garbage", () => {
       "the engine failed (500): nöt ready",
     ],
     [
+      "a JSON error of many lines in place of a stream",
+      JSON.stringify({ error: { message: "nöt ready", code: 500 } }, null, 2) + "\n",
+      "the engine failed (500): nöt ready",
+    ],
+    [
+      "a JSON error of many lines that are not indented",
+      JSON.stringify({ error: { code: 500, more: {}, message: "no memory" } }, null, " ").replaceAll("\n ", "\n") +
+        "\n",
+      "the engine failed (500): no memory",
+    ],
+    [
+      "plain JSON of many lines in place of a stream",
+      '{\n  "choices": []\n}\n',
+      "the engine answered something that is not an event stream",
+    ],
+    [
+      "half of a JSON error before a stream",
+      '{\n  "error":\n\n',
+      "the engine answered something that is not an event stream",
+    ],
+    [
+      "endless lines that begin as JSON",
+      "{\n" + '  "x": 1,\n'.repeat(10_000),
+      "the engine answered something that is not an event stream",
+    ],
+    [
       "HTML in place of a stream",
       "<html><body>hello</body></html>\n",
       "the engine answered something that is not an event stream",
@@ -434,6 +460,20 @@ describe("errors and garbage", () => {
       ["error", "prompt_too_long", "prompt is too long: 9000 tokens > 8192 maximum"],
     ]);
     expect(events(sse({ error: { code: 503, message: "Loading model" } }))[0]?.[1]).toBe("engine_overloaded");
+  });
+
+  it("maps a JSON error in place of a stream by its own status, on however many lines", () => {
+    const message =
+      "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.";
+    for (const indent of [0, 2]) {
+      const body = JSON.stringify({ error: { code: 400, message, param: null } }, null, indent);
+      const expected = [["error", "prompt_too_long", "prompt is too long: 9000 tokens > 8192 maximum"]];
+      for (const text of [body, `${body}\n`, `\n: ping\n${body.replaceAll("\n", "\r\n")}`]) {
+        expect(events(text)).toEqual(expected);
+        expect(decode(text.split(/(?<=m)/)).events).toEqual(expected);
+      }
+    }
+    expect(events('{\n  "error": {\n')).toEqual([["error", "engine_cut", expect.any(String)]]);
   });
 
   it("ignores comments, empty data and chunks without choices", () => {

@@ -19,6 +19,8 @@ import { readTimings, readUsage } from "./usage-report.ts";
 
 /** The longest event, in bytes. vLLM can put the prompt's token ids into one; a tool call written at once may be large. */
 const LONGEST_EVENT = 8 * 1024 * 1024;
+/** Most characters of an error in place of a stream. */
+const LONGEST_BODY = 64 * 1024;
 /** Bytes of text a token, for engines that report no usage and send many tokens a chunk. */
 const BYTES_A_TOKEN = 4;
 const NOTHING: StreamEvent[] = [];
@@ -58,6 +60,10 @@ export class ChatStreamDecoder {
   #stopSequence: string | undefined;
   #oddReason: string | undefined;
   #ended = false;
+  /** Whether an event has come: then it is a stream. */
+  #begun = false;
+  /** Lines of JSON in place of a stream, which is an error if it is anything; read at its end. */
+  #body: string | undefined;
   readonly #templates: ChunkTemplates;
   #lessons = 0;
   /** The event that was just read, if it may be a template. */
@@ -123,7 +129,7 @@ export class ChatStreamDecoder {
     const out: StreamEvent[] = [];
     this.#out = out;
     for (let at = 0; at < bytes.length && !this.#ended;) {
-      const like = this.#reader.between ? this.#templates.find(bytes, at) : undefined;
+      const like = this.#begun && this.#reader.between ? this.#templates.find(bytes, at) : undefined;
       if (like === undefined) at = this.#readEvent(bytes, at);
       else {
         this.#likeBefore(like);
@@ -186,6 +192,7 @@ export class ChatStreamDecoder {
     this.#out = out;
     this.#cutBy = error;
     this.#reader.end();
+    if (!this.#ended && this.#body !== undefined) this.#notStream(this.#body);
     if (!this.#ended) this.#finishOr(error);
     return out;
   }
@@ -195,6 +202,11 @@ export class ChatStreamDecoder {
 
   #event(data: string, name: string): void {
     if (this.#ended) return;
+    if (this.#body !== undefined) {
+      this.#notStream(this.#body);
+      return;
+    }
+    this.#begun = true;
     if (data === "[DONE]") {
       // An error captures its stack, which costs more than the rest of an answer's end: it is only made where it is one.
       if (this.#reason === undefined)
@@ -359,17 +371,19 @@ export class ChatStreamDecoder {
   /** Lines that are no server-sent events: llama.cpp's `error: {…}`, a JSON error in place of a stream, or garbage. */
   #junk(line: string): void {
     if (this.#ended) return;
-    const json = line.startsWith("error:") ? line.slice("error:".length) : line;
-    try {
-      const value: unknown = JSON.parse(Buffer.from(json, "latin1").toString("utf8"));
-      if (typeof value === "object" && value !== null && (json !== line || "error" in value)) {
-        this.#engineError(value);
-        return;
-      }
-    } catch {
-      // Not JSON either.
-    }
-    if (this.#cutBy !== undefined) this.#finishOr(this.#cutBy);
+    const body = this.#body === undefined ? line : `${this.#body}\n${line}`;
+    // Where no event has come, more of the same JSON may follow; its last line begins with a brace.
+    const whole = (line === body || line.startsWith("}")) && parsed(body) !== undefined;
+    if (this.#begun || whole || !body.startsWith("{") || body.length > LONGEST_BODY) this.#notStream(body);
+    else this.#body = body;
+  }
+
+  /** `body`: a line, or the JSON that came in place of a stream. */
+  #notStream(body: string): void {
+    const json = body.startsWith("error:") ? body.slice("error:".length) : body;
+    const value = parsed(json);
+    if (typeof value === "object" && value !== null && (json !== body || "error" in value)) this.#engineError(value);
+    else if (this.#cutBy !== undefined) this.#finishOr(this.#cutBy);
     else this.#fail("engine_failed", "the engine answered something that is not an event stream");
   }
 
@@ -414,6 +428,15 @@ export class ChatStreamDecoder {
     this.#ended = true;
     this.#reader.stop();
     this.#usage.estimate({ prompt: 0, completion: this.countedTokens });
+  }
+}
+
+/** JSON out of bytes; undefined where they are none. */
+function parsed(bytes: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes, "latin1").toString("utf8")) as unknown;
+  } catch {
+    return undefined;
   }
 }
 
