@@ -101,6 +101,37 @@ describe("parseBody", () => {
     expect(body["polluted"]).toBeUndefined();
   });
 
+  it.each([
+    [String.raw`{"content":"a\ud83d b"}`, { content: "a\ufffd b" }],
+    [String.raw`{"content":"a\uDE00 b"}`, { content: "a\ufffd b" }],
+    [String.raw`{"a":[["\uD83D"],{"b":"\ude00\ud83d"}]}`, { a: [["\ufffd"], { b: "\ufffd\ufffd" }] }],
+    [String.raw`{"x":1,"k\udfff":{"y":"\ud800"},"z":2}`, { x: 1, "k\ufffd": { y: "\ufffd" }, z: 2 }],
+    [String.raw`{"pair":"\ud83d\ude00","upper":"\uD83D\uDE00"}`, { pair: "😀", upper: "😀" }],
+    [String.raw`{"text":"a backslash: \\ud83d"}`, { text: String.raw`a backslash: \ud83d` }],
+  ])("takes lone surrogates out of %s, and leaves pairs", (text, expected) => {
+    const body = parseBody(text);
+    expect(body).toEqual(expected);
+    expect(Object.keys(body)).toEqual(Object.keys(expected));
+  });
+
+  it("gives text that UTF-8 can carry whatever the escapes, and keeps numbers and names beside it", () => {
+    const unit = fc.integer({ min: 0, max: 0xffff }).map((code) => `\\u${code.toString(16).padStart(4, "0")}`);
+    const escaped = fc
+      .array(fc.oneof(unit, fc.constantFrom("\\ud83d", "\\ude00", "\\uDBFF", "x")))
+      .map((all) => all.join(""));
+    fc.assert(
+      fc.property(escaped, escaped, (key, value) => {
+        const before = '{"n":12345678901234567890,"__proto__":["\\ud800"],"o":{';
+        const body = parseBody(`${before}"${key}":"${value}"}}`);
+        const [name, text] = Object.entries(body["o"] as object)[0] as [string, string];
+        expect([name, text]).toEqual([key, value].map((each) => (JSON.parse(`"${each}"`) as string).toWellFormed()));
+        expect(JSON.stringify(body)).toContain('{"n":12345678901234567890,"__proto__":["\ufffd"],');
+      }),
+    );
+    const inKeys = parseBody(String.raw`{"\ud800":12345678901234567890,"__proto__":{"a":1}}`);
+    expect(JSON.stringify(inKeys)).toBe('{"\ufffd":12345678901234567890,"__proto__":{"a":1}}');
+  });
+
   it("takes the last of duplicate keys", () => {
     expect(parseBody('{"a":1,"a":2}')).toEqual({ a: 2 });
   });

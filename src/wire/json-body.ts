@@ -1,9 +1,10 @@
 /**
- * Knows how a request body becomes a JSON object that can be worked on safely: complete, bounded in depth, and with
- * numbers that JavaScript cannot hold kept as they were written.
+ * Knows how a request body becomes a JSON object that can be worked on safely: complete, bounded in depth, of
+ * well-formed text, and with numbers that JavaScript cannot hold kept as they were written.
  */
 import { GatewayError } from "../conversation/errors.ts";
 import type { JsonObject } from "../conversation/request.ts";
+import { mayBeIllFormed, wellFormed } from "./well-formed.ts";
 
 /** What `JSON.rawJSON` makes: `JSON.stringify` writes its source back, byte for byte. */
 export type RawJson = { readonly rawJSON: string };
@@ -22,7 +23,7 @@ const MAX_DEPTH = 200;
 
 /**
  * Parses a request body. Numbers beyond ±(2^53 - 1) come back as `JSON.rawJSON` values, so that they are written out
- * again as they came; every other value is plain.
+ * again as they came; every other value is plain. Half a surrogate pair comes back as U+FFFD.
  *
  * Throws GatewayError `invalid_json` (not JSON) or `invalid_request` (not an object, or nested too deeply). The
  * messages never quote the body.
@@ -35,7 +36,8 @@ export function parseBody(text: string): JsonObject {
   if (findings === "too-deep")
     throw new GatewayError("invalid_request", `the request body is nested more than ${MAX_DEPTH} levels deep`);
   // Rare, and three times the cost: only when the first reading met a number that it could not hold.
-  return (findings === "lossy-number" ? JSON.parse(text, keepLossyNumber) : body) as JsonObject;
+  const exact = findings === "lossy-number" ? JSON.parse(text, keepLossyNumber) : body;
+  return (mayBeIllFormed(text) ? wellFormed(exact) : exact) as JsonObject;
 }
 
 function parse(text: string): unknown {
