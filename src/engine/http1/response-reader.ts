@@ -91,6 +91,9 @@ export class ResponseReader {
   #readHead(bytes: Buffer): Buffer {
     const seen = this.#head === undefined ? bytes : Buffer.concat([this.#head, bytes]);
     const end = seen.indexOf(HEAD_END);
+    // What ends its lines otherwise may never come to an end that is one here: it is not waited for.
+    if (end < 0 && hasBareLf(seen, seen.length - bytes.length))
+      throw new ResponseFault("malformed", "a bare line feed");
     if ((end < 0 ? seen.length : end) > MOST_HEAD) throw new ResponseFault("head-too-large");
     if (end < 0) {
       // A copy: the bytes are only ours during the call.
@@ -218,6 +221,12 @@ export class ResponseReader {
     this.#state = "none";
     this.#events.onEnd(keepMs);
   }
+}
+
+/** Whether a line feed without its carriage return stands at `from` or behind. */
+function hasBareLf(bytes: Buffer, from: number): boolean {
+  for (let at = bytes.indexOf(LF, from); at >= 0; at = bytes.indexOf(LF, at + 1)) if (bytes[at - 1] !== CR) return true;
+  return false;
 }
 
 function hexadecimal(byte: number): number {
