@@ -290,6 +290,7 @@ describe("the end", () => {
     ["with [DONE]", [finish("stop"), DONE], ["finish", "stop"]],
     ["without [DONE]", [finish("stop")], ["finish", "stop"]],
     ["with [DONE] that has no line end", [finish("stop"), "data: [DONE]"], ["finish", "stop"]],
+    ["with [DONE] amid blanks", [finish("stop"), "data:  [DONE] \t\n\n"], ["finish", "stop"]],
     ["in half of a usage chunk", [finish("stop"), `data: {"usage":{"pro`], ["finish", "stop"]],
     ["without a finish reason", [], ["error", "engine_cut", "the engine's answer ended before it was complete"]],
     [

@@ -207,7 +207,7 @@ export class ChatStreamDecoder {
       return;
     }
     this.#begun = true;
-    if (data === "[DONE]") {
+    if (data.trim() === "[DONE]") {
       // An error captures its stack, which costs more than the rest of an answer's end: it is only made where it is one.
       if (this.#reason === undefined)
         this.#error(new GatewayError("engine_cut", "the engine ended its stream without a finish reason"));
