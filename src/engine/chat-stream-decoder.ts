@@ -58,7 +58,6 @@ export class ChatStreamDecoder {
   #held: StreamEvent[] = [];
   #reason: FinishReason | undefined;
   #stopSequence: string | undefined;
-  #oddReason: string | undefined;
   #ended = false;
   /** Whether an event has come: then it is a stream. */
   #begun = false;
@@ -103,11 +102,6 @@ export class ChatStreamDecoder {
   /** Whether a stop sequence ended the answer here: the engine knows nothing of it and would go on. */
   get stopped(): boolean {
     return this.#stopped;
-  }
-
-  /** A finish reason that is in no engine's documentation, taken as `stop`; worth a line in the log. */
-  get oddReason(): string | undefined {
-    return this.#oddReason;
   }
 
   /** Output tokens by the gateway's own count, for engines that report none. */
@@ -348,7 +342,7 @@ export class ChatStreamDecoder {
       return;
     }
     if (this.#reason !== undefined) return;
-    if (reason === undefined) this.#oddReason = said.slice(0, 100);
+    // One that is in no engine's documentation.
     this.#reason = reason ?? "stop";
     // vLLM: `stop_reason`, SGLang: `matched_stop`. A number is a stop token, not one of the client's stop sequences.
     const stop = isText(choice.stop_reason) ? choice.stop_reason : choice.matched_stop;

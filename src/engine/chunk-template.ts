@@ -202,7 +202,7 @@ function unescaped(json: string): string | undefined {
 
 /** The templates of a gateway's engines: a few models, each with text and reasoning. Made of what comes in, and bounded. */
 export class ChunkTemplates {
-  /** Where the event that was found last ends. */
+  /** Where the event that was found last ends. Kept here, since to return it beside the template would cost an object a chunk. */
   end = -1;
   readonly #all: { template: ChunkTemplate; used: boolean }[] = [];
   readonly #most: number;
