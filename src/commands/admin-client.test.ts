@@ -1,9 +1,13 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type Server, type ServerResponse, createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { setImmediate as turn } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { gatewayFilePath, writeGatewayFile } from "../config/gateway-file.ts";
-import { findGateway } from "./admin-client.ts";
+import { adminClient, findGateway } from "./admin-client.ts";
 
 let dataDir: string;
 beforeEach(() => {
@@ -59,5 +63,55 @@ describe("findGateway", () => {
     expect(() => find({ EVENER_URL: "gw.example", EVENER_ADMIN_KEY: "k" })).toThrow(
       /EVENER_URL is not a URL: gw\.example/,
     );
+  });
+});
+
+describe("adminClient", () => {
+  const answers = new Map<string, ServerResponse>();
+  let server: Server;
+  beforeEach(async () => {
+    answers.clear();
+    server = createServer((incoming, answer) => answers.set(incoming.url ?? "", answer)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    leaveFile(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    server.closeAllConnections();
+    server.close();
+  });
+
+  const ask = (patient: boolean): Promise<string> =>
+    adminClient({ env: { EVENER_DATA: dataDir }, patient })
+      .text("/slow")
+      .catch((error: Error) => error.message);
+  const asked = async (path: string): Promise<ServerResponse | undefined> => {
+    while (!answers.has(path)) await turn();
+    return answers.get(path);
+  };
+
+  it("gives up after half a minute", async () => {
+    const outcome = ask(false);
+    await asked("/admin/v1/slow");
+    vi.advanceTimersByTime(30_000);
+    expect(await outcome).toMatch(/^no gateway answers at .*: no answer within 30 s; start one with `evener up`$/);
+  });
+
+  it("waits as long as it takes when it is patient and the gateway is there", async () => {
+    const outcome = ask(true);
+    (await asked("/health"))?.end("{}");
+    const slow = await asked("/admin/v1/slow");
+    vi.advanceTimersByTime(3_600_000);
+    slow?.end("done");
+    expect(await outcome).toBe("done");
+  });
+
+  it("is patient with no gateway that does not answer at all", async () => {
+    const outcome = ask(true);
+    await asked("/health");
+    vi.advanceTimersByTime(10_000);
+    expect(await outcome).toMatch(/^no gateway answers at .*: no answer within 10 s/);
+    expect(answers.has("/admin/v1/slow")).toBe(false);
   });
 });

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { GatewayFileError, defaultDataDir, gatewayFilePath, readGatewayFile } from "../config/gateway-file.ts";
 import { CliError } from "./cli-error.ts";
+import { request } from "./http-request.ts";
 
 export type AdminClient = {
   /** The gateway's address. */
@@ -44,22 +45,28 @@ export function findGateway(env: NodeJS.ProcessEnv = process.env): Place {
   return { url: baseUrl(file.url), adminKey: adminKey ?? file.admin_key, from: path };
 }
 
-const TIMEOUT_MS = 30_000;
+type Sent = { method: "GET" } | { method: "POST"; body: string };
 
-export function adminClient(env: NodeJS.ProcessEnv = process.env): AdminClient {
+const TIMEOUT_MS = 30_000;
+const HEALTH_MS = 10_000;
+
+/**
+ * `patient` waits for an answer as long as it takes, as what reads the whole ledger does, once the gateway has shown that it is
+ * there.
+ */
+export function adminClient({
+  env = process.env,
+  patient = false,
+}: { env?: NodeJS.ProcessEnv; patient?: boolean } = {}): AdminClient {
   const { url, adminKey, from } = findGateway(env);
 
-  const send = async (path: string, init: RequestInit): Promise<string> => {
-    let response: Response;
-    let text: string;
+  const send = async (path: string, sent: Sent): Promise<string> => {
+    const headers = { authorization: `Bearer ${adminKey}`, "content-type": "application/json" };
+    let answered;
     try {
-      response = await fetch(`${url}/admin/v1${path}`, {
-        ...init,
-        redirect: "error",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-        headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json" },
-      });
-      text = await response.text();
+      if (patient) await request(`${url}/health`, { method: "GET", timeoutMs: HEALTH_MS });
+      const timeoutMs = patient ? undefined : TIMEOUT_MS;
+      answered = await request(`${url}/admin/v1${path}`, { ...sent, headers, timeoutMs });
     } catch (error) {
       throw new CliError(
         `no gateway answers at ${url} (from ${from}): ${reason(error)}; start one with \`evener up\``,
@@ -67,10 +74,11 @@ export function adminClient(env: NodeJS.ProcessEnv = process.env): AdminClient {
         error,
       );
     }
-    if (!response.ok) throw refusal(response.status, parse(text), { url, from });
+    const { status, text } = answered;
+    if (status < 200 || status > 299) throw refusal(status, parse(text), { url, from });
     return text;
   };
-  const call = async <T extends z.ZodType>(path: string, answer: T, init: RequestInit): Promise<z.output<T>> => {
+  const call = async <T extends z.ZodType>(path: string, answer: T, init: Sent): Promise<z.output<T>> => {
     const parsed = answer.safeParse(parse(await send(path, init)));
     if (!parsed.success)
       throw new CliError(
@@ -83,9 +91,9 @@ export function adminClient(env: NodeJS.ProcessEnv = process.env): AdminClient {
 
   return {
     url,
-    get: (path, answer, query = {}) => call(withQuery(path, query), answer, {}),
+    get: (path, answer, query = {}) => call(withQuery(path, query), answer, { method: "GET" }),
     post: (path, answer, body) => call(path, answer, { method: "POST", body: JSON.stringify(body) }),
-    text: (path, query = {}) => send(withQuery(path, query), {}),
+    text: (path, query = {}) => send(withQuery(path, query), { method: "GET" }),
   };
 }
 
@@ -109,13 +117,9 @@ function parse(text: string): unknown {
   }
 }
 
-/** fetch hides why it failed in its cause. */
 function reason(error: unknown): string {
-  const cause = (error as { cause?: unknown }).cause ?? error;
-  const code = (cause as { code?: unknown }).code;
-  if (code === "ECONNREFUSED") return "connection refused";
-  if ((cause as { name?: unknown }).name === "TimeoutError") return `no answer within ${TIMEOUT_MS / 1_000} s`;
-  return cause instanceof Error ? cause.message : String(cause);
+  if ((error as { code?: unknown }).code === "ECONNREFUSED") return "connection refused";
+  return error instanceof Error ? error.message : String(error);
 }
 
 const Refusal = z.object({ error: z.object({ code: z.string(), message: z.string(), request_id: z.string() }) });

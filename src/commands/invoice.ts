@@ -47,11 +47,11 @@ export function register(program: Command): void {
         throw new CliError("--json, --csv and --html exclude each other; give one of them", 2);
       const query = { tenant, month };
       if (csv || html) {
-        const text = await adminClient().text("/invoices", { ...query, format: csv ? "csv" : "html" });
+        const text = await adminClient({ patient: true }).text("/invoices", { ...query, format: csv ? "csv" : "html" });
         process.stdout.write(text);
         return;
       }
-      const invoice = await adminClient().get("/invoices", Invoice.loose(), query);
+      const invoice = await adminClient({ patient: true }).get("/invoices", Invoice.loose(), query);
       if (json) return printJson(invoice);
       print(invoiceTable(invoice));
     });

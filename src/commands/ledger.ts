@@ -27,7 +27,7 @@ export function register(program: Command): void {
     .description("recompute every rule of the ledger; exit code 1, and the rows, where one does not hold")
     .option("--json", "print JSON")
     .action(async (options: { json?: true }) => {
-      const verification = await adminClient().get("/ledger/verify", Verification);
+      const verification = await adminClient({ patient: true }).get("/ledger/verify", Verification);
       if (options.json) printJson(verification);
       else print(describeChecks(verification));
       if (verification.ok) return;
@@ -43,7 +43,9 @@ export function register(program: Command): void {
     .option("--since <time>", "only from then on: 2026-11-01, 7d", (text: string) => parseTime(text))
     .option("--json", "print JSON")
     .action(async (options: { since?: Date; json?: true }) => {
-      const rebuilt = await adminClient().post("/ledger/rebuild", Rebuilt, { since: options.since?.toISOString() });
+      const rebuilt = await adminClient({ patient: true }).post("/ledger/rebuild", Rebuilt, {
+        since: options.since?.toISOString(),
+      });
       if (options.json) return printJson(rebuilt);
       print(`Rebuilt ${rebuilt.days} day${rebuilt.days === 1 ? "" : "s"}; ${rebuilt.corrected} sums were not right.`);
     });
@@ -55,7 +57,7 @@ export function register(program: Command): void {
     .requiredOption("--month <month>", "as in 2026-11")
     .action(async (options: { focus?: true; month: string }) => {
       if (!options.focus) throw new CliError("in which form? give --focus", 2);
-      process.stdout.write(await adminClient().text("/ledger/focus", { month: options.month }));
+      process.stdout.write(await adminClient({ patient: true }).text("/ledger/focus", { month: options.month }));
     });
 }
 

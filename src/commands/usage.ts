@@ -88,8 +88,9 @@ export function register(program: Command): void {
         since: options.since?.toISOString(),
         until: options.until?.toISOString(),
       };
-      if (options.by === "request") return showRequests(await everyRequest(adminClient(), filter), options);
-      const { data } = await adminClient().get("/usage", Groups, filter);
+      if (options.by === "request")
+        return showRequests(await everyRequest(adminClient({ patient: true }), filter), options);
+      const { data } = await adminClient({ patient: true }).get("/usage", Groups, filter);
       showGroups(data, options.by, options);
     });
 }

@@ -10,6 +10,10 @@ import { PgliteStream } from "./pglite-stream.ts";
 
 /** Writers are batched, so a gateway needs few; a hundred gateways must still fit a server's default of 100. */
 const CONNECTIONS = 8;
+/** Of those that wait as long as it takes: reports and checks, which nobody runs by the dozen. */
+const PATIENT_CONNECTIONS = 4;
+/** Without a limit, only the operating system finds out that the server is gone: it asks after so long a silence. */
+const KEEP_ALIVE_MS = 10_000;
 /** How long a server may take to say goodbye before the connection is cut; a network that drops packets never does. */
 const CLOSE_MS = 3_000;
 
@@ -25,25 +29,29 @@ const TYPES: NonNullable<ClientConfig["types"]> = {
 };
 
 /**
- * `patient` waits for a statement as long as it takes: a migration of a large table does. Limits are kept on this side only;
- * as startup parameters (`statement_timeout`) poolers refuse them.
+ * `patient` waits for a statement as long as it takes, as migrations, checks and reports of a large ledger do; its end cuts what
+ * still runs. Limits are kept on this side only; as startup parameters (`statement_timeout`) poolers refuse them.
  */
 export function postgresPool(url: string, { patient }: { patient: boolean }): Connections {
   const sockets = openSockets();
-  return keepGood(
+  const cut = (): Promise<void> => sockets.closed(CLOSE_MS);
+  const connections = keepGood(
     new Pool({
       connectionString: url,
       stream: () => sockets.track(new Socket()),
       application_name: "evener",
-      max: patient ? 1 : CONNECTIONS,
+      max: patient ? PATIENT_CONNECTIONS : CONNECTIONS,
       connectionTimeoutMillis: 3_000,
       idleTimeoutMillis: 60_000,
       keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       ...(!patient && { query_timeout: 10_000 }),
       types: TYPES,
     }),
-    () => sockets.closed(CLOSE_MS),
+    cut,
   );
+  if (!patient) return connections;
+  return { ...connections, end: async () => void (await Promise.all([connections.end(), cut()])) };
 }
 
 /** PGlite has one connection: who takes it has it alone. A worker that died is replaced, and Postgres recovers from its log. */

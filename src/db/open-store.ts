@@ -19,13 +19,15 @@ export type StoreOptions = {
 export type Store = {
   kind: "pglite" | "postgres";
   db: Kysely<Schema>;
+  /** As `db`, without a limit of time for a statement: for what reads the whole ledger. Its connections are not those of requests. */
+  patient: Kysely<Schema>;
   /** Runs a prepared statement, beside Kysely and cheaper; the values are never part of its text. */
   run<R>(this: void, statement: Statement, values: unknown[]): Promise<R[]>;
   /** For people: a directory, or a URL without user and password. */
   where: string;
   /** Resolves when the database answers; rejects with its error when it does not. For /ready. */
   ping(): Promise<void>;
-  /** Lets what runs come to its end, then closes. Safe to call twice. */
+  /** Lets what runs come to its end (a patient statement only for seconds), then closes. Safe to call twice. */
   close(): Promise<void>;
 };
 
@@ -39,14 +41,16 @@ export async function openStore({ dataDir, databaseUrl }: StoreOptions): Promise
     const patient = kyselyOn(postgresPool(databaseUrl, { patient: true }));
     try {
       await bringUpToDate(patient, where);
-    } finally {
+    } catch (error) {
       await patient.destroy();
+      throw error;
     }
-    return storeOn(postgresPool(databaseUrl, { patient: false }), { kind: "postgres", where, release() {} });
+    const pool = postgresPool(databaseUrl, { patient: false });
+    return storeOn(pool, { kind: "postgres", patient, where, release: () => patient.destroy() });
   }
   const lock = await lockDataDir(dataDir);
   const where = join(dataDir, "pglite");
-  const store = storeOn(pglitePool(where), { kind: "pglite", where, release: () => lock.release() });
+  const store = storeOn(pglitePool(where), { kind: "pglite", where, release: async () => lock.release() });
   try {
     await bringUpToDate(store.db, where);
     return store;
@@ -62,17 +66,30 @@ function kyselyOn(pool: Connections): Kysely<Schema> {
 
 function storeOn(
   pool: Connections,
-  { kind, where, release }: { kind: Store["kind"]; where: string; release: () => void },
+  {
+    kind,
+    where,
+    release,
+    patient,
+  }: { kind: Store["kind"]; where: string; release: () => Promise<void>; patient?: Kysely<Schema> },
 ): Store {
   const db = kyselyOn(pool);
+  const close = async (): Promise<void> => {
+    try {
+      await db.destroy();
+    } finally {
+      await release();
+    }
+  };
   let closing: Promise<void> | undefined;
   return {
     kind,
     db,
+    patient: patient ?? db,
     run: pool.run,
     where,
     ping: async () => void (await pool.run(PING, [])),
-    close: () => (closing ??= db.destroy().finally(release)),
+    close: () => (closing ??= close()),
   };
 }
 

@@ -14,7 +14,7 @@ export async function rebuildRollups(store: Store, since?: Date): Promise<Rebuil
   const { rows } = await sql<{ day: string }>`
     SELECT DISTINCT utc_day(reserved_at)::text AS day FROM usage_event WHERE reserved_at >= ${from}::timestamptz
     UNION SELECT DISTINCT utc_day(hour)::text FROM usage_hour WHERE hour >= ${from}::timestamptz ORDER BY day`.execute(
-    store.db,
+    store.patient,
   );
   let corrected = 0;
   for (const { day } of rows) corrected += await rebuildDay(store, day);
@@ -22,7 +22,7 @@ export async function rebuildRollups(store: Store, since?: Date): Promise<Rebuil
 }
 
 async function rebuildDay(store: Store, day: string): Promise<number> {
-  return store.db.transaction().execute(async (trx) => {
+  return store.patient.transaction().execute(async (trx) => {
     await sql`LOCK TABLE usage_hour IN EXCLUSIVE MODE`.execute(trx);
     const { rows } = await sql<{ corrected: bigint }>`
       WITH span AS (SELECT ${day}::timestamp AT TIME ZONE 'UTC' AS start, (${day}::timestamp + interval '1 day') AT TIME ZONE 'UTC' AS stop),

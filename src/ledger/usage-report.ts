@@ -216,7 +216,7 @@ export async function usageByRequest(
 }
 
 function usageRows(store: Store) {
-  return store.db
+  return store.patient
     .selectFrom("usage_event as u")
     .leftJoin("tenant as t", "t.id", "u.tenant_id")
     .leftJoin("virtual_key as k", "k.id", "u.key_id")

@@ -141,7 +141,7 @@ const CHECKS: readonly { name: string; rule: string; query: string }[] = [
 
 /** Looks at one moment of the ledger; requests go on meanwhile. Reads everything there is: minutes on a large database. */
 export async function verifyLedger(store: Store): Promise<Verification> {
-  const checks = await store.db
+  const checks = await store.patient
     .transaction()
     .setIsolationLevel("repeatable read")
     .execute(async (trx) => {

@@ -20,7 +20,7 @@ export function ledgerRoutes(app: Hono<AdminEnv>, { store, issuer }: AdminOption
   });
   app.get("/ledger/focus", async (c) => {
     const month = parseMonth(readQuery(c, FocusQuery).month);
-    const text = focusCsv(await focusRows(store.db, month), month, issuer?.name ?? "Evener");
+    const text = focusCsv(await focusRows(store.patient, month), month, issuer?.name ?? "Evener");
     return c.body(text, 200, { "content-type": "text/csv; charset=utf-8" });
   });
 }

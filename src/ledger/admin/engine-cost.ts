@@ -82,7 +82,7 @@ async function engineSpans(
   const from = since?.toISOString() ?? null;
   const to = until?.toISOString() ?? null;
   const rows = await rowsOf(
-    store.db,
+    store.patient,
     sql<{ engine: string; ms: bigint; busy_ms: bigint }>`
       SELECT engine, sum(duration_ms)::bigint AS busy_ms,
         greatest(0, extract(epoch FROM least(coalesce(${to}::timestamptz, now()), now())
