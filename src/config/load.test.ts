@@ -29,6 +29,14 @@ describe("loadConfig", () => {
     expect(config.engines.map((engine) => engine.url)).toEqual(["http://a:1", "http://b:2"]);
   });
 
+  test("merges a section by its fields", () => {
+    writeFileSync(join(cwd, "evener.yaml"), "log:\n  format: json\n  level: warn\n");
+    expect(load({ env: { EVENER_LOG_LEVEL: "debug" } }).config.log).toEqual({ format: "json", level: "debug" });
+    expect(load({ env: { EVENER_LOG_FORMAT: "text" } }).config.log).toEqual({ format: "text", level: "warn" });
+    const flags = { log: { level: "error" as const } };
+    expect(load({ flags, env: { EVENER_LOG_LEVEL: "debug" } }).config.log).toEqual({ format: "json", level: "error" });
+  });
+
   test.each([
     ["engines:\n  - url: nonsense\n", /engines\.0\.url: must be an http/],
     ["prot: 4400\n", /prot/],

@@ -34,14 +34,14 @@ export function loadConfig({ flags, configFile, env, cwd }: LoadOptions): Loaded
   const present = existsSync(path);
   if (!present && named !== undefined) throw new ConfigError(`there is no configuration file ${path}`);
   const fromFile = present ? readConfigFile(path) : {};
-  const merged = { ...fromFile, ...fromEnvironment(env), ...flags };
+  const merged = mergeSections(mergeSections(fromFile, fromEnvironment(env)), flags);
   const parsed = configSchema.safeParse(merged);
   if (!parsed.success) throw new ConfigError(`configuration: ${describeIssue(parsed.error.issues[0])}`);
   const dataDir = resolve(cwd, expandHome(parsed.data.data ?? "~/.evener"));
   return { config: parsed.data, file: present ? path : undefined, dataDir };
 }
 
-function readConfigFile(path: string): Record<string, unknown> {
+function readConfigFile(path: string): Section {
   const lines = new LineCounter();
   const document = parseDocument(readFileSync(path, "utf8"), { lineCounter: lines, prettyErrors: false });
   const problem = document.errors[0];
@@ -51,11 +51,26 @@ function readConfigFile(path: string): Record<string, unknown> {
   }
   const value: unknown = document.toJS();
   if (value === null) return {};
-  if (typeof value !== "object" || Array.isArray(value))
-    throw new ConfigError(`${path}: must be a mapping, such as "port: 4400"`);
+  if (!isSection(value)) throw new ConfigError(`${path}: must be a mapping, such as "port: 4400"`);
   const checked = configSchema.safeParse(value);
   if (!checked.success) throw new ConfigError(`${path}: ${describeIssue(checked.error.issues[0])}`);
-  return value as Record<string, unknown>;
+  return value;
+}
+
+type Section = Record<string, unknown>;
+
+/** What is written in `over` wins; of a section (`log`) only the fields that are written there. Lists are taken as a whole. */
+function mergeSections(under: Section, over: Section): Section {
+  const merged = { ...under };
+  for (const [name, value] of Object.entries(over)) {
+    const below = under[name];
+    merged[name] = isSection(value) && isSection(below) ? { ...below, ...value } : value;
+  }
+  return merged;
+}
+
+function isSection(value: unknown): value is Section {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function describeIssue(issue: z.core.$ZodIssue | undefined): string {
