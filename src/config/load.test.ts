@@ -43,10 +43,16 @@ describe("loadConfig", () => {
     ["port: [\n", /evener\.yaml:\d+:\d+/],
     ["- a\n", /must be a mapping/],
     ["port: high\n", /port: .*number/],
+    ["port: *foo\n", /evener\.yaml: .*alias.*foo/],
   ])("names the place of a mistake: %j", (text, message) => {
     writeFileSync(join(cwd, "evener.yaml"), text);
     expect(() => load()).toThrow(ConfigError);
     expect(() => load()).toThrow(message);
+  });
+
+  test("names a directory that is no file", () => {
+    expect(() => load({ configFile: "." })).toThrow(ConfigError);
+    expect(() => load({ configFile: "." })).toThrow(`cannot read the configuration ${cwd}: it is a directory`);
   });
 
   test.each([

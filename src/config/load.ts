@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { LineCounter, parseDocument } from "yaml";
+import { type Document, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { type Environment, fromEnvironment } from "./environment.ts";
 import { type Config, type ConfigInput, configSchema } from "./schema.ts";
@@ -43,18 +43,37 @@ export function loadConfig({ flags, configFile, env, cwd }: LoadOptions): Loaded
 
 function readConfigFile(path: string): Section {
   const lines = new LineCounter();
-  const document = parseDocument(readFileSync(path, "utf8"), { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(readText(path), { lineCounter: lines, prettyErrors: false });
   const problem = document.errors[0];
   if (problem !== undefined) {
     const { line, col } = lines.linePos(problem.pos[0]);
     throw new ConfigError(`${path}:${line}:${col}: ${problem.message}`);
   }
-  const value: unknown = document.toJS();
+  const value = contentOf(document, path);
   if (value === null) return {};
   if (!isSection(value)) throw new ConfigError(`${path}: must be a mapping, such as "port: 4400"`);
   const checked = configSchema.safeParse(value);
   if (!checked.success) throw new ConfigError(`${path}: ${describeIssue(checked.error.issues[0])}`);
   return value;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const problem = code === "EISDIR" ? "it is a directory; name a file" : message;
+    throw new ConfigError(`cannot read the configuration ${path}: ${problem}`);
+  }
+}
+
+/** An alias without its anchor is found only here. */
+function contentOf(document: Document, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw new ConfigError(`${path}: ${(error as Error).message}`);
+  }
 }
 
 type Section = Record<string, unknown>;

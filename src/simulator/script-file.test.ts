@@ -33,6 +33,7 @@ test("the example in the documentation is a script", () => {
 
 test.each([
   ["rules: [", /^s is neither YAML nor JSON: /],
+  ["rules: *before", /^s is neither YAML nor JSON: .*alias.*before/],
   ["nothing", /^s: the file: /],
   ['{"rules": [{"answer": {"txt": "x"}}]}', /^s: rules\.0\.answer: .*txt/],
   ["rules: [{ when: { userText: '[' }, answer: {} }]", /^s: rules\.0\.when\.userText: is not a regular expression/],

@@ -1,6 +1,6 @@
 /** Scripts from files: YAML or JSON, checked against the language of script.ts. */
 import { readFileSync } from "node:fs";
-import { parse, YAMLParseError } from "yaml";
+import { parse } from "yaml";
 import { z } from "zod";
 import { FINISH_REASONS, type Rule, type Script } from "./script.ts";
 import { agentSession } from "./scripts/agent-session.ts";
@@ -105,8 +105,8 @@ export function parseScript(written: string, name: string): readonly Rule[] {
   try {
     parsed = parse(written);
   } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    throw new ScriptFileError(`${name} is neither YAML nor JSON: ${error.message.split("\n", 1)[0]}`);
+    // A YAMLParseError, or what an alias without its anchor is.
+    throw new ScriptFileError(`${name} is neither YAML nor JSON: ${(error as Error).message.split("\n", 1)[0]}`);
   }
   const checked = script.safeParse(parsed);
   if (checked.success) return checked.data.rules;
