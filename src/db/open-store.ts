@@ -5,7 +5,7 @@ import { type Connections, type Statement, describePostgresUrl, pglitePool, post
 import { lockDataDir } from "./data-dir-lock.ts";
 import { migrate, readMigrations } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
-import { StoreError, isRefusal, isStoreAway } from "./store-error.ts";
+import { StoreError, isRefusal, isStoreAway, tlsProblem } from "./store-error.ts";
 
 export type { Statement } from "./connection-pool.ts";
 
@@ -100,6 +100,8 @@ async function bringUpToDate(db: Kysely<Schema>, where: string): Promise<void> {
     if (isStoreAway(error))
       throw new StoreError("unavailable", `cannot open the database at ${where}: ${reason(error)}`, error);
     if (isRefusal(error)) throw new StoreError("refused", `the database at ${where} says: ${reason(error)}`, error);
+    const problem = tlsProblem(error);
+    if (problem !== undefined) throw new StoreError("refused", `the database at ${where} ${problem}`, error);
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { StoreError, isDataError, isStoreAway } from "./store-error.ts";
+import { StoreError, isDataError, isStoreAway, tlsProblem } from "./store-error.ts";
 
 function withCode(code: string): Error {
   return Object.assign(new Error("x"), { code });
@@ -52,5 +52,16 @@ describe("isDataError", () => {
       false,
       false,
     ]);
+  });
+});
+
+describe("tlsProblem", () => {
+  it("says what is wrong with the server's TLS, and of nothing else", () => {
+    expect(tlsProblem(new Error("The server does not support SSL connections"))).toMatch(/^has no TLS/);
+    for (const code of ["SELF_SIGNED_CERT_IN_CHAIN", "ERR_TLS_CERT_ALTNAME_INVALID", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"])
+      expect(tlsProblem(withCode(code))).toMatch(/^has a certificate that is not accepted: x; .*sslrootcert/);
+    expect([withCode("ECONNRESET"), withCode("42601"), new Error("x"), "x"].map(tlsProblem)).toEqual(
+      Array(4).fill(undefined),
+    );
   });
 });

@@ -2,7 +2,7 @@
 
 /**
  * `locked`: another process has the data directory. `unavailable`: cannot be reached, or was lost on the way.
- * `refused`: wrong password, no such database, no right to make tables.
+ * `refused`: wrong password, no such database, no right to make tables, no TLS as the URL has it.
  * `schema_newer`, `migration_changed`: the database and this program do not belong together.
  */
 export type StoreErrorCode = "locked" | "unavailable" | "refused" | "schema_newer" | "migration_changed";
@@ -64,6 +64,18 @@ export function isRefusal(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = (error as { code?: unknown }).code;
   return typeof code === "string" && /^(?:28...|3D000|42501)$/.test(code);
+}
+
+/** What keeps a connection from being the encrypted one that the URL asks for, and what to do; undefined for any other error. */
+export function tlsProblem(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  // pg's own, without a code.
+  if (error.message === "The server does not support SSL connections")
+    return "has no TLS, which the URL asks for; turn it on there (ssl = on), or give the URL without sslmode";
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === "string" && /CERT|LEAF_SIGNATURE|HOSTNAME_MISMATCH/.test(code))
+    return `has a certificate that is not accepted: ${error.message}; name its authority's with sslrootcert=FILE in the URL`;
+  return undefined;
 }
 
 /** Whether a thrown value is the named unique constraint (or any unique constraint) refusing a row. */
