@@ -10,6 +10,7 @@ import type { Actor } from "./audit.ts";
 import { newKey } from "./key-format.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { createKey } from "./keys.ts";
+import { SecretError } from "./secret.ts";
 
 /** Whose key the local client uses. */
 export const LOCAL_TENANT = "local";
@@ -52,7 +53,7 @@ function read(file: string): string | undefined {
     return readFileSync(file, "utf8").trim() || undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    throw new SecretError(`cannot read the key file ${file}: ${(error as Error).message}`, error);
   }
 }
 

@@ -1,8 +1,8 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { gatewaySecret, loadSecret } from "./secret.ts";
+import { SecretError, gatewaySecret, loadSecret } from "./secret.ts";
 
 let dataDir: string;
 beforeEach(() => {
@@ -36,6 +36,12 @@ describe("loadSecret", () => {
     writeFileSync(join(dataDir, "secret"), "");
     expect(() => loadSecret({ dataDir })).toThrow(/shorter than 32 characters/);
   });
+});
+
+it("says which secret file cannot be read", () => {
+  mkdirSync(join(dataDir, "secret"));
+  expect(() => loadSecret({ dataDir })).toThrow(SecretError);
+  expect(() => loadSecret({ dataDir })).toThrow(`cannot read the secret file ${join(dataDir, "secret")}: EISDIR`);
 });
 
 describe("derive", () => {

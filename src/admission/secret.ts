@@ -44,7 +44,15 @@ export function loadSecret(options: { dataDir: string; value?: string | undefine
         error,
       );
   }
-  return gatewaySecret(readFileSync(file, "utf8").trim(), file);
+  return gatewaySecret(readSecret(file), file);
+}
+
+function readSecret(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new SecretError(`cannot read the secret file ${file}: ${(error as Error).message}`, error);
+  }
 }
 
 export function gatewaySecret(text: string, source: string): GatewaySecret {

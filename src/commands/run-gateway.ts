@@ -9,6 +9,7 @@ import { InFlight } from "../base/in-flight.ts";
 import { removeGatewayFile, writeGatewayFile } from "../config/gateway-file.ts";
 import type { Config } from "../config/schema.ts";
 import { GatewayError } from "../conversation/errors.ts";
+import { makeDataDir } from "../db/data-dir.ts";
 import { type Store, openStore } from "../db/open-store.ts";
 import { StoreError } from "../db/store-error.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
@@ -67,6 +68,8 @@ export async function runGateway({
   try {
     // A first start takes seconds to make its database, and would leave it behind.
     await assertCanListen(config);
+    // Keys and the journal are in it, also where the store is not.
+    makeDataDir(dataDir);
     const store = await openStore({ dataDir, databaseUrl: config.database_url });
     closers.push(() => store.close());
     const secret = loadSecret({ dataDir, value: env["EVENER_SECRET"] });

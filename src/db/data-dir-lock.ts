@@ -6,10 +6,11 @@
  * that dies, and it holds across containers that share a volume. Closing any descriptor of a locked file drops such a lock, so
  * nothing else may open `lock`; who holds it stands in a file beside it, for people only.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type sqlite from "node:sqlite";
+import { makeDataDir, unusable } from "./data-dir.ts";
 import { StoreError } from "./store-error.ts";
 
 export type DataDirLock = { release(): void };
@@ -20,17 +21,16 @@ export type DataDirLock = { release(): void };
  */
 export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
   const { DatabaseSync } = await importSqlite();
+  makeDataDir(dataDir);
   const holderFile = join(dataDir, "lock.holder");
   let connection: sqlite.DatabaseSync | undefined;
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     connection = new DatabaseSync(join(dataDir, "lock"), { timeout: 0 });
     connection.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
     writeFileSync(holderFile, `pid ${process.pid} on ${hostname()}\n`, { mode: 0o600 });
   } catch (error) {
     connection?.close();
-    if ((error as { errcode?: unknown }).errcode !== SQLITE_BUSY)
-      throw new StoreError("refused", `cannot use the data directory ${dataDir}: ${(error as Error).message}`, error);
+    if ((error as { errcode?: unknown }).errcode !== SQLITE_BUSY) throw unusable(dataDir, error);
     throw new StoreError(
       "locked",
       `the data directory ${dataDir} is in use by another evener${holder(holderFile)}; stop it, or give this one its own with --data`,

@@ -27,7 +27,7 @@ const run = (args: string[], env: Record<string, string> = {}) =>
   runEvener(args, { cwd: folder, env: { ...cleanEnvironment(folder), EVENER_DATA: join(folder, "data"), ...env } });
 
 describe("refuses in one line", () => {
-  type Refusal = { what: string; args: () => string[]; code: 1 | 2; message: RegExp };
+  type Refusal = { what: string; args: () => string[]; env?: Record<string, string>; code: 1 | 2; message: RegExp };
   const up = (...args: string[]) => ["up", "--engine", simulator.url, "--port", "0", ...args];
   const cases: Refusal[] = [
     {
@@ -41,6 +41,13 @@ describe("refuses in one line", () => {
       args: () => up("--data", evener.dataDir),
       code: 1,
       message: /data .*(in use|open|another)/,
+    },
+    {
+      what: "a data directory that cannot be made, before it looks for the database",
+      args: () => up("--data", join(EVENER, "below"), "--database-url", "postgres://127.0.0.1:1/x"),
+      env: { EVENER_SECRET: "x".repeat(40), EVENER_ADMIN_KEY: "y".repeat(40) },
+      code: 1,
+      message: /cannot use the data directory .*--data/,
     },
     {
       what: "a database that does not answer, without its password",
@@ -77,8 +84,8 @@ describe("refuses in one line", () => {
     { what: "key create without a tenant", args: () => ["key", "create"], code: 2, message: /--tenant/ },
   ];
 
-  it.each(cases)("$what", async ({ args, code, message }) => {
-    const result = await run(args());
+  it.each(cases)("$what", async ({ args, env, code, message }) => {
+    const result = await run(args(), env);
     expect(result.code).toBe(code);
     expect(result.stderr).toMatch(/^evener: [^\n]+\n$/);
     expect(result.stderr).toMatch(message);
