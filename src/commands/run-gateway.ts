@@ -75,8 +75,8 @@ export async function runGateway({
     const secret = loadSecret({ dataDir, value: env["EVENER_SECRET"] });
     await bindSecret(store, secret);
     const pepper = secret.derive("key pepper");
-    const adminKey = env["EVENER_ADMIN_KEY"] || localAdminKey(dataDir);
-    const adminKeys = await registerAdminKeys(store, pepper, [{ name: "evener up", secret: adminKey }]);
+    const adminKey = adminKeyOf(env, dataDir);
+    const adminKeys = await registerAdminKeys(store, pepper, [adminKey]);
     const keyRing = createKeyRing(createKeyStore(store), pepper);
     closers.push(() => keyRing.close());
 
@@ -160,7 +160,7 @@ export async function runGateway({
     writeGatewayFile(dataDir, {
       url,
       pid: process.pid,
-      admin_key: adminKey,
+      admin_key: adminKey.secret,
       ...(localKey !== undefined && { client_key: localKey }),
       started_at: new Date().toISOString(),
       version: VERSION,
@@ -172,6 +172,14 @@ export async function runGateway({
     if (thrown instanceof StoreError || thrown instanceof SecretError) throw new CliError(thrown.message, 1, thrown);
     throw thrown;
   }
+}
+
+/** `name` says where it came from. */
+function adminKeyOf(env: NodeJS.ProcessEnv, dataDir: string): { name: string; secret: string } {
+  const given = env["EVENER_ADMIN_KEY"] || undefined;
+  return given === undefined
+    ? { name: "evener up", secret: localAdminKey(dataDir) }
+    : { name: "EVENER_ADMIN_KEY", secret: given };
 }
 
 /** By the name that usage rows carry. */

@@ -50,6 +50,13 @@ describe("refuses in one line", () => {
       message: /cannot use the data directory .*--data/,
     },
     {
+      what: "an admin key that is too short, by the name of its variable",
+      args: () => up(),
+      env: { EVENER_ADMIN_KEY: "short" },
+      code: 1,
+      message: /the admin key from EVENER_ADMIN_KEY is shorter than 24 characters/,
+    },
+    {
       what: "a database that does not answer, without its password",
       args: () => up("--database-url", "postgres://u:secret-word@127.0.0.1:1/x"),
       code: 1,
