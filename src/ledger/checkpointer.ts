@@ -59,7 +59,10 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   const checkInStore = async (request: LiveRequest): Promise<void> => {
     const item = request.checkpoint();
     try {
-      request.checked(await toStore.add(item));
+      const result = await toStore.add(item);
+      const more = result === undefined ? 0n : result.amount - request.amount;
+      if (more > 0n) known.grew(request.item.tenant_id, request.item.key_id, more);
+      request.checked(result);
     } catch (error) {
       if (isStoreAway(error)) presence.fail();
       else onProblem("a checkpoint failed", error);

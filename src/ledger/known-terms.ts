@@ -6,16 +6,19 @@
  * several that lose the database at once may each let in as much. See decisions/0074-without-the-database.md.
  */
 import type { TokenPrices } from "./money.ts";
+import { least } from "./limits.ts";
 import { holdFor } from "./money.ts";
 import type { ReserveItem, ReserveResult } from "./statements.ts";
 
 type Price = TokenPrices & { id: number };
-type KnownKey = { terms: "prepaid" | "postpaid"; accountId: number | null; unspent: bigint | null; at: number };
+/** What is left in nano-USD (null: no limit), as heard in answer to what was asked then. */
+type Room = { unspent: bigint | null; at: number };
+type KnownTenant = Room & { terms: "prepaid" | "postpaid"; accountId: number };
 
 export type KnownTerms = {
   /** Takes in what the database has decided. `askedAt`: `performance.now()` before it was asked. */
   learn(item: ReserveItem, result: ReserveResult, askedAt: number): void;
-  /** Somebody has changed prices, terms or budgets: what was asked before is not fresh. */
+  /** Somebody has changed prices, terms or budgets: all that was heard is forgotten, and so is what was asked before and is answered later. */
   changed(): void;
   /** The terms for a request that nothing can refuse, known a moment ago; undefined: ask the database. */
   free(tenantId: string, keyId: string, model: string): AdmittedTerms | undefined;
@@ -23,9 +26,13 @@ export type KnownTerms = {
   admit(item: ReserveItem): AdmittedTerms | undefined;
   /** Takes more for a request that was let in. False: there is no room. */
   take(tenantId: string, keyId: string, nano: bigint): boolean;
-  /** Gives back what a request held and did not cost. */
-  giveBack(tenantId: string, nano: bigint): void;
-  /** The database is back: what was taken is in its books, or will be. */
+  /** Counts the times without the database: what is taken in one is given back in the same, or not at all. */
+  readonly outage: number;
+  /** Gives back what a request held and did not cost. `outage`: in which it was taken. */
+  giveBack(tenantId: string, nano: bigint, outage: number): void;
+  /** The database holds so much more for a request. */
+  grew(tenantId: string, keyId: string, nano: bigint): void;
+  /** The database is back: what was taken is in its books, or will be, and no longer left. */
   reset(): void;
 };
 
@@ -39,9 +46,12 @@ const CAPACITY = 50_000;
 
 /** `unlimitedIsFree`: whether a request of a tenant without limits needs no hold in the database, even if it costs something. */
 export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
-  const keys = new Map<string, KnownKey>();
+  const tenants = new Map<string, KnownTenant>();
+  /** What a key's own budgets leave. */
+  const keys = new Map<string, Room>();
   const prices = new Map<string, { price: Price | null; at: number }>();
   const taken = new Map<string, bigint>();
+  let outage = 0;
   /** The database's clock less this machine's, in milliseconds: prices and periods go by the database's. */
   let clockOffset = 0;
   let changedAt = -Infinity;
@@ -56,56 +66,82 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
   });
 
   const take = (tenantId: string, keyId: string, nano: bigint): boolean => {
-    const known = keys.get(`${tenantId} ${keyId}`);
-    if (known?.terms !== "postpaid") return false;
-    const already = taken.get(tenantId) ?? 0n;
-    if (known.unspent !== null && already + nano > known.unspent) return false;
-    taken.set(tenantId, already + nano);
+    const tenant = tenants.get(tenantId);
+    const key = keys.get(`${tenantId} ${keyId}`);
+    if (tenant?.terms !== "postpaid" || key === undefined) return false;
+    const sum = (taken.get(tenantId) ?? 0n) + nano;
+    if (![tenant, key].every(({ unspent }) => unspent === null || sum <= unspent)) return false;
+    taken.set(tenantId, sum);
     return true;
   };
 
   return {
-    learn(item, { terms, accountId, price, unspent, reservedAt, refused }, at) {
+    learn({ tenant_id, key_id, model }, { terms, accountId, price, tenantUnspent, keyUnspent, reservedAt }, at) {
       clockOffset = reservedAt.getTime() - Date.now();
-      if (terms === null) return;
-      const key = `${item.tenant_id} ${item.key_id}`;
-      if (keys.size >= CAPACITY && !keys.has(key)) keys.clear();
-      const left = refused === null ? unspent : 0n;
-      // A model without a price does not say which account would pay for one that has.
-      keys.set(key, { terms, accountId: accountId ?? keys.get(key)?.accountId ?? null, unspent: left, at });
-      if (prices.size >= CAPACITY && !prices.has(item.model)) prices.clear();
-      prices.set(item.model, { price, at });
+      if (terms === null || at < changedAt) return;
+      remember(prices, model, { price, at });
+      // For a model without a price no limit was looked at.
+      if (accountId !== null) {
+        remember(tenants, tenant_id, { terms, accountId, unspent: tenantUnspent, at });
+        remember(keys, `${tenant_id} ${key_id}`, { unspent: keyUnspent, at });
+      } else if (tenants.get(tenant_id)?.terms !== terms) tenants.delete(tenant_id);
     },
     changed() {
       changedAt = performance.now();
+      for (const known of [tenants, keys, prices]) known.clear();
     },
     free(tenantId, keyId, model) {
+      const since = performance.now() - FRESH_MS;
       const known = prices.get(model);
-      const since = Math.max(changedAt, performance.now() - FRESH_MS);
       if (known === undefined || known.at < since) return undefined;
       const { price } = known;
       if (price === null) return unpriced();
       if (!unlimitedIsFree) return undefined;
+      const tenant = tenants.get(tenantId);
       const key = keys.get(`${tenantId} ${keyId}`);
-      if (key === undefined || key.at < since || key.unspent !== null || key.accountId === null) return undefined;
-      return { accountId: key.accountId, price, amount: 0n, unspent: null, reservedAt: now() };
+      if (tenant === undefined || key === undefined) return undefined;
+      if (![tenant, key].every(({ unspent, at }) => unspent === null && at >= since)) return undefined;
+      return { accountId: tenant.accountId, price, amount: 0n, unspent: null, reservedAt: now() };
     },
     admit(item) {
       const price = prices.get(item.model)?.price;
       if (price === null) return unpriced();
-      const key = keys.get(`${item.tenant_id} ${item.key_id}`);
-      if (price === undefined || key?.terms !== "postpaid" || key.accountId === null) return undefined;
+      if (price === undefined) return undefined;
       const amount = holdFor(price, item.input, item.output);
       if (!take(item.tenant_id, item.key_id, amount)) return undefined;
-      return { accountId: key.accountId, price, amount, unspent: key.unspent, reservedAt: now() };
+      const tenant = tenants.get(item.tenant_id) as KnownTenant;
+      const unspent = least(tenant.unspent, keys.get(`${item.tenant_id} ${item.key_id}`)?.unspent ?? null);
+      return { accountId: tenant.accountId, price, amount, unspent, reservedAt: now() };
     },
     take,
-    giveBack(tenantId, nano) {
+    get outage() {
+      return outage;
+    },
+    giveBack(tenantId, nano, takenIn) {
       const already = taken.get(tenantId);
-      if (already !== undefined) taken.set(tenantId, already > nano ? already - nano : 0n);
+      if (takenIn === outage && already !== undefined) taken.set(tenantId, already > nano ? already - nano : 0n);
+    },
+    grew(tenantId, keyId, nano) {
+      lessen(tenants.get(tenantId), nano);
+      lessen(keys.get(`${tenantId} ${keyId}`), nano);
     },
     reset() {
+      // Until it says so itself: it may be away again before it is asked.
+      for (const [tenantId, nano] of taken) lessen(tenants.get(tenantId), nano);
       taken.clear();
+      outage++;
     },
   };
+}
+
+/** Unless something newer is known: answers overtake each other. */
+function remember<T extends { at: number }>(map: Map<string, T>, name: string, heard: T): void {
+  const known = map.get(name);
+  if (known !== undefined && known.at > heard.at) return;
+  if (known === undefined && map.size >= CAPACITY) map.clear();
+  map.set(name, heard);
+}
+
+function lessen(room: Room | undefined, nano: bigint): void {
+  if (room !== undefined && room.unspent !== null) room.unspent -= nano;
 }

@@ -1,5 +1,6 @@
 /** Puts the ledger's parts together around the life of a request: reserve, checkpoint, settle. */
 import { isoTime } from "../base/iso-time.ts";
+import type { Usage } from "../conversation/usage.ts";
 import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
@@ -111,6 +112,7 @@ export function createLedger(
           : toItem(request, 0, 0);
       const result = free === undefined ? await askStore(item) : undefined;
       if (result?.refused) throw refusal(result);
+      const { outage } = known;
       const terms = free ?? result ?? known.admit(item);
       if (terms === undefined) {
         release(item.request_id, null);
@@ -151,9 +153,9 @@ export function createLedger(
       checkpointer.add(live);
 
       let ended: Promise<void> | undefined;
-      const endOnce = (item: SettleItem): Promise<void> => {
+      const endOnce = (item: SettleItem, charged: Usage = NOTHING): Promise<void> => {
         checkpointer.remove(live);
-        if (heldBy === "known") known.giveBack(request.tenantId, live.unused());
+        if (heldBy === "known") known.giveBack(request.tenantId, live.unused(charged), outage);
         return end(item, onApplied);
       };
       const reserved = { accountId, priceId, reservedAt };
@@ -166,7 +168,7 @@ export function createLedger(
           if (priceId !== null) usual.learn(row.tenantId, row.model, row.usage.output);
           const cutBy = live.exhausted ? live.refusedBy : null;
           const capped = heldBy === "store" && live.exceededBy(row.usage);
-          return (ended = endOnce(settleItem(row, reserved, { billed: true, cutBy, capped, unheld })));
+          return (ended = endOnce(settleItem(row, reserved, { billed: true, cutBy, capped, unheld }), row.usage));
         },
         void(row) {
           return (ended ??= endOnce(
@@ -205,6 +207,8 @@ export function createLedger(
     },
   };
 }
+
+const NOTHING: Usage = { inputUncached: 0, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };
 
 function openRecord(item: ReserveItem, { accountId, price, reservedAt }: AdmittedTerms): OpenRecord {
   const { input: _input, output: _output, ...known } = item;

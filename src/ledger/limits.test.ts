@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Limits } from "./limits.ts";
+import { Limits, least } from "./limits.ts";
 
 const DAY_END = new Date("2026-11-29T00:00:00Z");
 const MONTH_END = new Date("2026-12-01T00:00:00Z");
@@ -26,9 +26,18 @@ function limits({ account = 1_000n, spent = 500n } = {}): Limits {
 
 describe("what is left", () => {
   it("is the least of the account's limit and of the budgets that the key has or shares", () => {
-    expect(limits().of(7n, "t", "one").unspent).toBe(400n);
-    expect(limits().of(7n, "t", "two").unspent).toBe(1_000n);
-    expect(limits({ account: -3n }).of(7n, "t", "one").unspent).toBe(-3n);
+    expect(limits().of(7n, "t", "one")).toMatchObject({ tenantUnspent: 1_000n, keyUnspent: 400n });
+    expect(limits().of(7n, "t", "two")).toMatchObject({ tenantUnspent: 1_000n, keyUnspent: 1_500n });
+    expect(limits().of(7n, "t", "three")).toMatchObject({ tenantUnspent: 1_000n, keyUnspent: null });
+    expect(limits({ account: 2_000n }).of(7n, "t", "one").tenantUnspent).toBe(1_100n);
+    expect(limits({ account: -3n }).of(7n, "t", "one").tenantUnspent).toBe(-3n);
+    expect([least(3n, 4n), least(4n, 3n), least(null, 3n), least(3n, null), least(null, null)]).toEqual([
+      3n,
+      3n,
+      3n,
+      3n,
+      null,
+    ]);
   });
 
   it("knows the budget that is spent furthest, and of several the one that lasts longest", () => {
@@ -38,8 +47,8 @@ describe("what is left", () => {
   });
 
   it("is not limited by others' limits, nor by any where nothing can be charged", () => {
-    expect(limits().of(8n, "other", "one")).toEqual({ unspent: null, cap: undefined });
-    expect(limits().of(null, "t", "one")).toEqual({ unspent: null, cap: undefined });
+    expect(limits().of(8n, "other", "one")).toEqual({ tenantUnspent: null, keyUnspent: null, cap: undefined });
+    expect(limits().of(null, "t", "one")).toEqual({ tenantUnspent: null, keyUnspent: null, cap: undefined });
   });
 
   it("compares budgets of nothing, too", () => {

@@ -23,8 +23,10 @@ export type LimitRow = {
 
 type Budget = { keyId: string | null; unspent: bigint; cap: SpendCap };
 type Left = {
-  /** The least of all; null: no limit applies. */
-  unspent: bigint | null;
+  /** The least of what the account's own limit and the budgets of the tenant leave, which all of its keys share; null: there are none. */
+  tenantUnspent: bigint | null;
+  /** The least of what the key's own budgets leave; null: there are none. */
+  keyUnspent: bigint | null;
   /** The budget that is spent furthest; of several the one that lasts longest. Undefined: no budget applies. */
   cap: SpendCap | undefined;
 };
@@ -69,18 +71,26 @@ export class Limits {
   }
 
   #find(accountId: bigint, tenantId: string, keyId: string): Left {
-    let unspent = this.#accounts.get(accountId) ?? null;
+    let tenantUnspent = this.#accounts.get(accountId) ?? null;
+    let keyUnspent: bigint | null = null;
     let cap: SpendCap | undefined;
     for (const budget of this.#byTenant.get(tenantId) ?? []) {
       if (budget.keyId !== null && budget.keyId !== keyId) continue;
-      if (unspent === null || budget.unspent < unspent) unspent = budget.unspent;
+      if (budget.keyId === null) tenantUnspent = least(tenantUnspent, budget.unspent);
+      else keyUnspent = least(keyUnspent, budget.unspent);
       if (cap === undefined || isFurther(budget.cap, cap)) cap = budget.cap;
     }
-    return { unspent, cap };
+    return { tenantUnspent, keyUnspent, cap };
   }
 }
 
-const UNLIMITED: Left = { unspent: null, cap: undefined };
+const UNLIMITED: Left = { tenantUnspent: null, keyUnspent: null, cap: undefined };
+
+/** The lesser of two amounts that are left; null is no limit. */
+export function least(one: bigint | null, other: bigint | null): bigint | null {
+  if (one === null) return other;
+  return other === null || one < other ? one : other;
+}
 
 /** Nothing of 0 counts as all of 1. */
 function isFurther(one: SpendCap, other: SpendCap): boolean {

@@ -172,11 +172,11 @@ export class LiveRequest implements Placed {
     return price !== null && unspent !== null && costOf(price, usage) > this.amount;
   }
 
-  /** nano-USD of the hold that the counts do not use up. */
-  unused(): bigint {
+  /** nano-USD of the hold that are left when so much is charged. */
+  unused(usage: Usage): bigint {
     const { price } = this.terms;
     if (price === null) return 0n;
-    const left = this.amount - costOf(price, this.counts.usage);
+    const left = this.amount - costOf(price, usage);
     return left > 0n ? left : 0n;
   }
 

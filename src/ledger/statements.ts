@@ -6,7 +6,7 @@ import type { SpendCap } from "../conversation/spend-cap.ts";
 import { compositeArray } from "../db/composite-array.ts";
 import type { Statement, Store } from "../db/open-store.ts";
 import { CHECKPOINT_COLUMNS, RESERVE_COLUMNS, SETTLE_COLUMNS } from "./item-columns.ts";
-import { type LimitRow, Limits } from "./limits.ts";
+import { type LimitRow, Limits, least } from "./limits.ts";
 import type { TokenPrices } from "./money.ts";
 import type { SettleItem } from "./settle-item.ts";
 
@@ -43,6 +43,9 @@ export type ReserveResult = {
   reservedAt: Date;
   /** nano-USD: the least of what the limit and the budgets leave beside all holds. Null: there are none. */
   unspent: bigint | null;
+  /** Of that, what all keys of the tenant share, and what is this key's own. */
+  tenantUnspent: bigint | null;
+  keyUnspent: bigint | null;
   /** The budget that refused; else the one that is spent furthest; undefined without budgets. */
   cap: SpendCap | undefined;
 };
@@ -134,7 +137,7 @@ function toReserveResult(
   limits: Limits,
 ): ReserveResult {
   const { refused_by, account_id } = row;
-  const { unspent, cap } = limits.of(account_id, tenant_id, key_id);
+  const { tenantUnspent, keyUnspent, cap } = limits.of(account_id, tenant_id, key_id);
   return {
     refused: refused_by === null ? null : refused_by === 0n ? "account" : "budget",
     terms: row.terms,
@@ -142,7 +145,9 @@ function toReserveResult(
     price: row.price_id === null ? null : (prices.get(row.price_id) as Price),
     amount: row.amount,
     reservedAt: row.reserved_at,
-    unspent,
+    unspent: least(tenantUnspent, keyUnspent),
+    tenantUnspent,
+    keyUnspent,
     cap: refused_by === null || refused_by === 0n ? cap : limits.budget(refused_by),
   };
 }

@@ -9,12 +9,15 @@ import { type Store, openStore } from "../../src/db/open-store.ts";
 import { costOf } from "../../src/ledger/money.ts";
 import type { Ledger, LedgerOptions } from "../../src/ledger/ledger-types.ts";
 import { openLedger } from "../../src/ledger/open-ledger.ts";
+import { newRequestId } from "../../src/gateway/request-id.ts";
 import { cutProxy } from "../support/cut-proxy.ts";
 import {
   PRICES,
+  type Payer,
   USD,
   accountOf,
   addBudget,
+  addKey,
   addPayer,
   addPrice,
   eventOf,
@@ -287,6 +290,22 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, true]);
   });
 
+  it("lets a request to a model without a price change nothing of what is known of limits", async () => {
+    const payer = await addPayer(store, { terms: "prepaid", balance: 1_000_000n, floor: 0n });
+    const row = rowOf(payer, { model: "costs nothing" });
+    const reserved = async (model: string): Promise<string> => {
+      try {
+        await (await ledger.reserve(requestOf({ ...row, requestId: newRequestId(), model }))).void();
+        return "let in";
+      } catch (error) {
+        return (error as GatewayError).code;
+      }
+    };
+    expect(await reserved("priced")).toBe("insufficient_credit");
+    expect(await reserved(row.model)).toBe("let in");
+    for (let n = 0; n < 3; n++) expect(await reserved("priced")).toBe("insufficient_credit");
+  });
+
   it.each([-300_000, 300_000])("goes by the database's clock when its own is off by %d ms", async (skew) => {
     const payer = await addPayer(store);
     const model = `changing by ${skew}`;
@@ -434,6 +453,60 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       const { balance } = await accountOf(test.store, payer);
       expect(balance).toBe(BigInt(-admitted) * 18_000_000n);
       expect(balance).toBeGreaterThanOrEqual(-100_000_000n);
+    });
+
+    /** How many of so many requests, one after the other, are let in; each costs 0.018 USD. */
+    const admitted = async (payer: Payer, tries = 20): Promise<number> => {
+      let count = 0;
+      for (let n = 0; n < tries; n++) {
+        const row = rowOf(payer, { usage: usage({ inputUncached: 1_000, output: 1_000 }) });
+        const reservation = await ledger.reserve(requestOf(row)).catch((error: unknown) => error as GatewayError);
+        if (!("settle" in reservation)) continue;
+        await reservation.settle(row);
+        count++;
+      }
+      return count;
+    };
+
+    it("holds to limits though a model without a price was asked for since", async () => {
+      const payer = await addPayer(store, { terms: "postpaid", floor: -60_000_000n });
+      await warm(payer);
+      const free = rowOf(payer, { model: "costs nothing" });
+      await (await ledger.reserve(requestOf(free))).settle(free);
+      // One that has only ever asked for such models.
+      const [stranger, other] = [await addPayer(store), rowOf(payer)];
+      const unpriced = { ...free, ...stranger };
+      await (await ledger.reserve(requestOf({ ...unpriced, requestId: newRequestId() }))).void();
+      await proxy.cut();
+      expect(await admitted(payer)).toBe(2);
+      await (await ledger.reserve(requestOf({ ...unpriced, requestId: newRequestId() }))).void();
+      expect(await problem(ledger.reserve(requestOf({ ...other, ...stranger })))).toMatchObject({
+        code: "store_unavailable",
+      });
+      await proxy.mend();
+      await waitUntil("the rows", () => ledger.status.pending === 0);
+    });
+
+    it("knows of one key what all keys of its tenant have spent", async () => {
+      const payer = await addPayer(store, { terms: "postpaid", floor: -40_000_000n });
+      const second = { ...payer, keyId: `${payer.keyId}2` };
+      await addKey(store, second);
+      await warm(second);
+      expect(await admitted(payer, 2)).toBe(2);
+      await proxy.cut();
+      expect(await admitted(second)).toBe(0);
+      await proxy.mend();
+    });
+
+    it("spends what was left once, however often the database goes away", async () => {
+      const payer = await addPayer(store, { terms: "postpaid", floor: -60_000_000n });
+      await warm(payer);
+      for (const count of [2, 0]) {
+        await proxy.cut();
+        expect(await admitted(payer)).toBe(count);
+        await proxy.mend();
+        await waitUntil("the end of the outage", () => !ledger.status.storeAway && ledger.status.pending === 0);
+      }
     });
 
     it("finds in the journal what its process did not live to bring to the database", async () => {

@@ -1,0 +1,91 @@
+import { expect, test } from "vitest";
+import { type KnownTerms, createKnownTerms } from "./known-terms.ts";
+import type { ReserveItem, ReserveResult } from "./statements.ts";
+
+const PRICE = { id: 1, inputUncached: 1_000n, cacheRead: 1_000n, cacheWrite: 1_000n, output: 1_000n };
+
+/** Costs `output` nano-USD at PRICE. */
+function item(output: number, given: Partial<ReserveItem> = {}): ReserveItem {
+  return { tenant_id: "t", key_id: "k", model: "m", input: 0, output, ...given } as ReserveItem;
+}
+
+function heard(given: Partial<ReserveResult> = {}): ReserveResult {
+  return {
+    refused: null,
+    terms: "postpaid",
+    accountId: 7,
+    price: PRICE,
+    amount: 0n,
+    reservedAt: new Date(),
+    unspent: null,
+    tenantUnspent: null,
+    keyUnspent: null,
+    cap: undefined,
+    ...given,
+  };
+}
+
+const UNPRICED = heard({ accountId: null, price: null });
+
+function knowing(given: Partial<ReserveResult>): KnownTerms {
+  const known = createKnownTerms(true);
+  known.learn(item(0), heard(given), performance.now());
+  return known;
+}
+
+test("a model without a price says nothing of limits, and of a tenant whose terms have changed", () => {
+  const known = knowing({ tenantUnspent: 100n });
+  known.learn(item(0, { model: "free" }), UNPRICED, performance.now());
+  expect(known.free("t", "k", "m")).toBeUndefined();
+  expect(known.free("t", "k", "free")).toMatchObject({ price: null });
+  expect(known.admit(item(101))).toBeUndefined();
+  expect(known.admit(item(100))).toMatchObject({ accountId: 7, amount: 100n, unspent: 100n });
+  known.learn(item(0, { model: "free" }), { ...UNPRICED, terms: "prepaid" }, performance.now());
+  expect(known.admit(item(0))).toBeUndefined();
+  expect(known.admit(item(1, { model: "free" }))).toMatchObject({ price: null });
+});
+
+test("a key is let in as far as its own budgets and what it shares with others leave, as heard last of each", () => {
+  const known = knowing({ tenantUnspent: 1_000n, keyUnspent: 50n });
+  expect(known.admit(item(51))).toBeUndefined();
+  known.learn(item(0, { key_id: "other" }), heard({ tenantUnspent: 40n, keyUnspent: 0n }), performance.now());
+  expect(known.admit(item(41))).toBeUndefined();
+  expect(known.admit(item(40))).toMatchObject({ unspent: 40n });
+  expect(known.admit(item(0, { key_id: "unknown" }))).toBeUndefined();
+});
+
+test("an answer that was overtaken by a newer one, or by a change, is not believed", () => {
+  const [before, later] = [performance.now() - 2, performance.now()];
+  const known = createKnownTerms(true);
+  known.learn(item(0), heard({ tenantUnspent: 10n }), later);
+  known.learn(item(0), heard({ tenantUnspent: 99n, price: { ...PRICE, id: 2 } }), before);
+  expect(known.admit(item(11))).toBeUndefined();
+  expect(known.admit(item(10))).toMatchObject({ price: { id: 1 } });
+  known.changed();
+  expect(known.admit(item(0))).toBeUndefined();
+  known.learn(item(0), heard(), later);
+  expect(known.admit(item(0))).toBeUndefined();
+  expect(known.free("t", "k", "m")).toBeUndefined();
+});
+
+test("what a hold in the database grew by is not left", () => {
+  const known = knowing({ tenantUnspent: 100n, keyUnspent: 200n });
+  known.grew("t", "k", 60n);
+  expect(known.admit(item(41))).toBeUndefined();
+  expect(known.admit(item(40))).toMatchObject({ unspent: 40n });
+});
+
+test("what is taken in one outage is not left in the next, and what it did not cost is given back in its own", () => {
+  const known = knowing({ tenantUnspent: 100n });
+  const first = known.outage;
+  expect(known.take("t", "k", 70n)).toBe(true);
+  known.giveBack("t", 20n, first);
+  expect(known.take("t", "k", 51n)).toBe(false);
+  known.reset();
+  expect(known.take("t", "k", 51n)).toBe(false);
+  expect(known.take("t", "k", 50n)).toBe(true);
+  known.giveBack("t", 50n, first);
+  expect(known.take("t", "k", 1n)).toBe(false);
+  known.giveBack("t", 50n, known.outage);
+  expect(known.take("t", "k", 50n)).toBe(true);
+});
