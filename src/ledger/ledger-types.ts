@@ -49,8 +49,9 @@ export type Ledger = {
   /** Writes the row of a request that was refused before anything was reserved for it; it costs nothing. Resolves and rejects as `settle`. */
   record(row: UsageRow): Promise<void>;
   /**
-   * Call after a price, an account's terms or a budget was changed here: it holds from the next request on. Without the call, and in other
-   * gateways, a first price for a model (and in the embedded database a first limit for a tenant) holds after two seconds at the latest.
+   * Call after a price, an account's terms or a budget was changed here: it holds from the next request on, and while the database is away
+   * nobody is let in on what was heard before. Without the call, and in other gateways, a first price for a model (and in the embedded
+   * database a first limit for a tenant) holds after two seconds at the latest, and what was heard last holds during an outage.
    */
   changed(): void;
   readonly status: LedgerStatus;

@@ -2,13 +2,21 @@
 import type { Kysely } from "kysely";
 import type { Store } from "../db/open-store.ts";
 import type { Schema } from "../db/schema.ts";
+import { isStoreAway } from "../db/store-error.ts";
 import { syncEmbedded } from "../ledger/sync-embedded.ts";
 
 export async function moneyChange<T>(
   { store, onMoneyChanged }: { store: Store; onMoneyChanged?: () => void },
   change: (trx: Kysely<Schema>) => Promise<T>,
 ): Promise<T> {
-  const result = await store.db.transaction().execute(change);
+  let result: T;
+  try {
+    result = await store.db.transaction().execute(change);
+  } catch (error) {
+    // It may have been committed all the same.
+    if (isStoreAway(error)) onMoneyChanged?.();
+    throw error;
+  }
   onMoneyChanged?.();
   await syncEmbedded(store);
   return result;

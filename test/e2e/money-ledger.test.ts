@@ -9,6 +9,7 @@ import { type Store, openStore } from "../../src/db/open-store.ts";
 import { costOf } from "../../src/ledger/money.ts";
 import type { Ledger, LedgerOptions } from "../../src/ledger/ledger-types.ts";
 import { openLedger } from "../../src/ledger/open-ledger.ts";
+import { verifyLedger } from "../../src/ledger/verify.ts";
 import { newRequestId } from "../../src/gateway/request-id.ts";
 import { cutProxy } from "../support/cut-proxy.ts";
 import {
@@ -330,6 +331,24 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     }
   });
 
+  it("finds a price that had been followed by another where the database could have said so", async () => {
+    const other = await open();
+    const [old, later] = [2, 1].map((hours) => new Date(Date.now() - hours * 3_600_000));
+    await addPrice(other.store, "followed", PRICES, old, old);
+    const payer = await addPayer(other.store);
+    const elsewhere = await openLedger(other.store, { dataDir: join(dataDir, "elsewhere"), ...QUIET });
+    // The second is not held for in the embedded database.
+    for (let n = 0; n < 2; n++) {
+      const row = rowOf(payer, { model: "followed" });
+      await (await elsewhere.reserve(requestOf(row))).settle(row);
+    }
+    await addPrice(other.store, "followed", { ...PRICES, output: 0n }, later, later);
+    const broken = (await verifyLedger(other.store)).checks.filter(({ rows }) => rows.length > 0);
+    expect(broken).toMatchObject([{ name: "prices-of-their-time", rows: [{}, {}] }]);
+    await elsewhere.close(1_000);
+    await other.dispose();
+  });
+
   it("lets two on one data directory each have a journal", async () => {
     const second = await start();
     expect(readdirSync(join(dataDir, "journal")).sort()).toEqual(["1", "2"]);
@@ -467,6 +486,30 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       }
       return count;
     };
+
+    it("lets nobody in on terms that were changed since they were heard", async () => {
+      const payer = await addPayer(store);
+      await warm(payer);
+      await addBudget(store, payer, "day", 0n);
+      ledger.changed();
+      await proxy.cut();
+      expect(await problem(ledger.reserve(requestOf(rowOf(payer))))).toMatchObject({ code: "store_unavailable" });
+      await proxy.mend();
+    });
+
+    it("charges the price that was known where another gateway has set one since", async () => {
+      const [old, later] = [2, 1].map((hours) => new Date(Date.now() - hours * 3_600_000));
+      await addPrice(store, "followed", PRICES, old, old);
+      const payer = await addPayer(store);
+      const [known, row] = [0, 1].map(() => rowOf(payer, { model: "followed", usage: usage({ output: 100 }) }));
+      await (await ledger.reserve(requestOf(known!))).void();
+      await addPrice(store, "followed", { ...PRICES, output: 0n }, later, later);
+      await proxy.cut();
+      await (await ledger.reserve(requestOf(row!))).settle(row!);
+      await proxy.mend();
+      await waitUntil("the rows", () => ledger.status.pending === 0);
+      expect(await eventOf(test.store, row!.requestId)).toMatchObject({ held: null, cost: costOf(PRICES, row!.usage) });
+    });
 
     it("holds to limits though a model without a price was asked for since", async () => {
       const payer = await addPayer(store, { terms: "postpaid", floor: -60_000_000n });

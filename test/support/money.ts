@@ -73,12 +73,13 @@ export async function addKey(store: Store, { tenantId, keyId }: Payer): Promise<
     .execute();
 }
 
-/** Valid from now, or from then. */
+/** Valid from now, or from then; made now, or then. */
 export async function addPrice(
   store: Store,
   model: string,
   prices: TokenPrices = PRICES,
   validFrom?: Date,
+  createdAt?: Date,
 ): Promise<number> {
   const { id: price } = await store.db
     .insertInto("price_version")
@@ -89,6 +90,7 @@ export async function addPrice(
       cache_read: prices.cacheRead,
       cache_write: prices.cacheWrite,
       output: prices.output,
+      ...(createdAt !== undefined && { created_at: createdAt }),
       created_by: "test",
     })
     .returning("id")
