@@ -1,6 +1,8 @@
 /** `evener budget set|list|remove`: how much a tenant or a key may spend a day, week or month. */
 import { type Command, Option } from "commander";
 import { z } from "zod";
+import { percentSpent } from "../conversation/spend-cap.ts";
+import { parseUsd } from "../ledger/money.ts";
 import { adminClient } from "./admin-client.ts";
 import { CliError } from "./cli-error.ts";
 import { print, printJson } from "./print.ts";
@@ -99,10 +101,8 @@ function owner({ tenant, key, key_id }: z.infer<typeof Budget>): string {
   return key_id === null ? `Tenant ${printable(tenant)}` : `Key ${printable(key ?? key_id)} of ${printable(tenant)}`;
 }
 
-/** For the eye: amounts beside it are exact. */
 function percent({ amount_usd, spent_usd }: z.infer<typeof Budget>): string {
-  const amount = Number(amount_usd);
-  return amount === 0 ? "100%" : `${Math.floor((Number(spent_usd) / amount) * 100)}%`;
+  return `${percentSpent({ limit: parseUsd(amount_usd), spent: parseUsd(spent_usd) })}%`;
 }
 
 function minute(time: string): string {

@@ -55,7 +55,7 @@ describe("what is left", () => {
     const all = limits();
     const row = { n: null, price_id: null, tenant_id: "t", period: "week", resets_at: DAY_END } as const;
     all.add({ ...row, budget_id: 4n, key_id: "one", amount: 0n, spent: 0n, unspent: 0n });
-    expect(all.of(7n, "t", "one").cap).toMatchObject({ period: "day", spent: 500n });
+    expect(all.of(7n, "t", "one").cap).toMatchObject({ period: "week", limit: 0n });
     expect(all.budget(4n)).toMatchObject({ scope: "key", period: "week", limit: 0n });
   });
 });

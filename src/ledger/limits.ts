@@ -1,5 +1,5 @@
 /** What is left of the limits of a batch of reservations: of each account's own, and of the budgets that apply to each key. */
-import type { SpendCap } from "../conversation/spend-cap.ts";
+import { type SpendCap, isFurther } from "../conversation/spend-cap.ts";
 
 /** An account's limit, or a budget; amounts in nano-USD. */
 export type LimitRow = {
@@ -27,7 +27,7 @@ type Left = {
   tenantUnspent: bigint | null;
   /** The least of what the key's own budgets leave; null: there are none. */
   keyUnspent: bigint | null;
-  /** The budget that is spent furthest; of several the one that lasts longest. Undefined: no budget applies. */
+  /** The budget that is spent furthest (`isFurther`). Undefined: no budget applies. */
   cap: SpendCap | undefined;
 };
 
@@ -90,11 +90,4 @@ const UNLIMITED: Left = { tenantUnspent: null, keyUnspent: null, cap: undefined 
 export function least(one: bigint | null, other: bigint | null): bigint | null {
   if (one === null) return other;
   return other === null || one < other ? one : other;
-}
-
-/** Nothing of 0 counts as all of 1. */
-function isFurther(one: SpendCap, other: SpendCap): boolean {
-  const left = one.spent * (other.limit || 1n);
-  const right = other.spent * (one.limit || 1n);
-  return left === right ? one.resetsAt > other.resetsAt : left > right;
 }

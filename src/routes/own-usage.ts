@@ -5,7 +5,7 @@
 import type { Hono } from "hono";
 import { sql } from "kysely";
 import { GatewayError } from "../conversation/errors.ts";
-import { type SpendCap, surpassedThreshold, utilization } from "../conversation/spend-cap.ts";
+import { type SpendCap, isFurther, percentSpent, surpassedThreshold } from "../conversation/spend-cap.ts";
 import { type Budget, budgetsOfKey } from "../ledger/admin/budgets.ts";
 import { type Db, rowOf } from "../ledger/admin/read-rows.ts";
 import type { AdminOptions } from "./admin.ts";
@@ -28,7 +28,7 @@ export function ownUsageRoute(app: Hono<OrganizationEnv>, { store }: AdminOption
 /** Cents as numbers and whole percents: what clients read is for the eye. The exact sums are in the usage report. */
 function capped(budgets: readonly Budget[]) {
   const caps = budgets.map((budget) => ({ budget, cap: capOf(budget) }));
-  const binding = caps.reduce((a, b) => (isFuller(b.cap, a.cap) ? b : a));
+  const binding = caps.reduce((a, b) => (isFurther(b.cap, a.cap) ? b : a));
   return {
     extra_usage: {
       is_enabled: true,
@@ -48,13 +48,6 @@ function capped(budgets: readonly Budget[]) {
   };
 }
 
-/** The fullest; of those that are spent the one that resets last. */
-function isFuller(a: SpendCap, b: SpendCap): boolean {
-  const [spentA, spentB] = [utilization(a) >= 1, utilization(b) >= 1];
-  if (spentA && spentB) return a.resetsAt > b.resetsAt;
-  return utilization(a) > utilization(b);
-}
-
 function capOf({ scope, period, amount, spent, resetsAt }: Budget): SpendCap {
   return { scope: scope.type, period, limit: amount, spent, resetsAt };
 }
@@ -67,7 +60,7 @@ function severity(cap: SpendCap): "normal" | "warning" | "critical" {
 
 /** 100 only when nothing is left. */
 function percent(cap: SpendCap): number {
-  return Math.floor(utilization(cap) * 100);
+  return Math.min(100, percentSpent(cap));
 }
 
 function cents(nano: bigint): number {
