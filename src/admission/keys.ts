@@ -6,7 +6,7 @@ import { type AllowedModels, validModels } from "./allowed-models.ts";
 import { type Actor, audit } from "./audit.ts";
 import { hashKey, keyHint, newKey } from "./key-format.ts";
 import { validName } from "./names.ts";
-import { ensureTenant } from "./tenants.ts";
+import { ensureTenant, tenantNamed } from "./tenants.ts";
 
 export type VirtualKey = {
   id: string;
@@ -25,6 +25,7 @@ export type VirtualKey = {
 };
 
 export type NewKey = {
+  /** Its name or id. */
   tenant: string;
   name?: string | undefined;
   /** Without one it never expires. */
@@ -42,14 +43,17 @@ export async function createKey(
   pepper: Buffer,
   actor: Actor,
   wanted: NewKey,
-): Promise<VirtualKey & { secret: string }> {
+): Promise<VirtualKey & { secret: string; tenantCreated: boolean }> {
   const secret = newKey("virtual");
   const name = validName("key", wanted.name ?? "default");
   const models = validModels(wanted.models ?? null);
   const limits = limitsDetail({ expiresAt: wanted.expiresAt, models: models ?? undefined });
   assertAhead(wanted.expiresAt);
   return store.db.transaction().execute(async (trx) => {
-    const { tenant } = await ensureTenant(trx, actor, wanted.tenant);
+    const known = await tenantNamed(trx, wanted.tenant);
+    const { tenant, created } = known
+      ? { tenant: known, created: false }
+      : await ensureTenant(trx, actor, wanted.tenant);
     if (tenant.archivedAt !== null)
       throw new GatewayError("invalid_request", `the tenant ${tenant.name} is archived`, { param: "tenant" });
     const row = await trx
@@ -71,17 +75,15 @@ export async function createKey(
       subject: row.id,
       detail: { tenant: tenant.id, name, ...limits },
     });
-    return { ...toKey({ ...row, tenant: tenant.name }), secret };
+    return { ...toKey({ ...row, tenant: tenant.name }), secret, tenantCreated: created };
   });
 }
 
 /** All keys, those revoked and expired included, by tenant and time. An unknown tenant is GatewayError `not_found`. */
 export async function listKeys(store: Store, filter: { tenant?: string | undefined } = {}): Promise<VirtualKey[]> {
-  const { tenant } = filter;
-  if (tenant !== undefined) {
-    const known = await store.db.selectFrom("tenant").select("id").where("name", "=", tenant).executeTakeFirst();
-    if (known === undefined) throw new GatewayError("not_found", `there is no tenant named ${tenant}`);
-  }
+  const tenant = filter.tenant === undefined ? undefined : await tenantNamed(store.db, filter.tenant);
+  if (filter.tenant !== undefined && tenant === undefined)
+    throw new GatewayError("not_found", `there is no tenant named ${filter.tenant}`);
   let query = store.db
     .selectFrom("virtual_key")
     .innerJoin("tenant", "tenant.id", "virtual_key.tenant_id")
@@ -90,7 +92,7 @@ export async function listKeys(store: Store, filter: { tenant?: string | undefin
     .orderBy("tenant.name")
     .orderBy("virtual_key.created_at")
     .orderBy("virtual_key.id");
-  if (tenant !== undefined) query = query.where("tenant.name", "=", tenant);
+  if (tenant !== undefined) query = query.where("tenant.id", "=", tenant.id);
   return (await query.execute()).map(toKey);
 }
 

@@ -13,6 +13,18 @@ describe("validName", () => {
     expect(validName("tenant", "Mu\u0308ller")).toBe("M\u00FCller");
   });
 
+  it.each(["ten_0123456789abcdefghjkmnpq", "ten_0123456789abcdef"])(
+    "refuses %s, which looks like a tenant's id",
+    (name) => {
+      expect(() => validName("tenant", name)).toThrow("looks like a tenant's id");
+      expect(validName("key", name)).toBe(name);
+    },
+  );
+
+  it.each(["ten_", "ten_pins", "ten_0123456789abcdefghjkmnpq.", "TEN_0123456789ABCDEFGHJKMNPQ"])("takes %s", (name) => {
+    expect(validName("tenant", name)).toBe(name);
+  });
+
   it.each(["", " a", "a ", "-a", "a\nb", "a\u001B[31m", "a'b", "a;b", "\u202Ea", "a".repeat(101)])(
     "refuses %j",
     (name) => {

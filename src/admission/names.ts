@@ -3,6 +3,8 @@ import { GatewayError } from "../conversation/errors.ts";
 
 const NAME = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N} ._@+:/-]*[\p{L}\p{M}\p{N}._@+:/-])?$/u;
 const LONGEST = 100;
+/** As new-id.ts makes them, or one that was not copied whole: commands take either, and a name must not stand for another tenant. */
+const TENANT_ID = /^ten_[0-9a-z]{16,}$/;
 
 /** The name in its normal form (NFC). Throws GatewayError `invalid_request`. */
 export function validName(what: "tenant" | "key", name: string): string {
@@ -13,5 +15,9 @@ export function validName(what: "tenant" | "key", name: string): string {
       `the ${what} name is not valid; use 1 to ${LONGEST} letters, digits, spaces and . _ - @ + : /, starting with a letter or digit`,
       { param: "name" },
     );
+  if (what === "tenant" && TENANT_ID.test(normal))
+    throw new GatewayError("invalid_request", `${normal} looks like a tenant's id, and there is no tenant with it`, {
+      param: "name",
+    });
   return normal;
 }

@@ -19,6 +19,18 @@ export async function createTenant(store: Store, actor: Actor, name: string): Pr
   });
 }
 
+/** By id or name; an id wins over a name that looks like one. */
+export async function tenantNamed(db: Kysely<Schema>, idOrName: string): Promise<Tenant | undefined> {
+  const row = await db
+    .selectFrom("tenant")
+    .selectAll()
+    .where((where) => where.or([where("id", "=", idOrName), where("name", "=", idOrName.normalize("NFC"))]))
+    .orderBy((order) => order("id", "=", idOrName), "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row && toTenant(row);
+}
+
 /** The tenant of that name, made if it is new. Two that make it at once get the same one. */
 export async function ensureTenant(
   trx: Kysely<Schema>,

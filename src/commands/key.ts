@@ -19,7 +19,7 @@ const Key = z.object({
   revoked_at: z.string().nullable(),
   last_used_at: z.string().nullable(),
 });
-const CreatedKey = Key.extend({ key: z.string() });
+const CreatedKey = Key.extend({ key: z.string(), tenant_created: z.boolean() });
 const Listed = z.object({ data: z.array(Key) });
 
 export function register(program: Command): void {
@@ -28,7 +28,7 @@ export function register(program: Command): void {
   key
     .command("create")
     .description("create a key, and its tenant if that is new; the key is shown once")
-    .requiredOption("--tenant <name>", "whose key it is")
+    .requiredOption("--tenant <name>", "whose key it is; its name or id")
     .option("--name <name>", "what it is for", "default")
     .option(
       "--expires <time>",
@@ -44,6 +44,10 @@ export function register(program: Command): void {
       print(`${created.key}\n\nThis is the only time the key is shown; only a keyed hash of it is stored.`);
       print(`Tenant ${printable(created.tenant)}, name ${printable(created.name)}, id ${created.id}`);
       if (expires !== undefined || models !== undefined) print(limits(created));
+      if (created.tenant_created)
+        print(
+          `The tenant is new: it is postpaid and has no limit. Change that with: evener tenant terms '${printable(created.tenant)}' …`,
+        );
     });
 
   key

@@ -3,10 +3,11 @@ import { type Expression, type ExpressionBuilder, type RawBuilder, type SqlBool,
 import { GatewayError } from "../conversation/errors.ts";
 import type { Store } from "../db/open-store.ts";
 import type { Schema, UsageEventTable } from "../db/schema.ts";
+import { findTenant } from "./admin/find-tenant.ts";
 import { formatUsd } from "./money.ts";
 
 export type UsageFilter = {
-  /** A tenant's name. An unknown one is GatewayError `not_found`. */
+  /** A tenant's name or id. An unknown one is GatewayError `not_found`. */
   tenant?: string | undefined;
   /** From this time on. */
   since?: Date | undefined;
@@ -241,10 +242,7 @@ function conditions(
 
 async function tenantIdOf(store: Store, name: string | undefined): Promise<string | undefined> {
   if (name === undefined) return undefined;
-  const tenant = await store.db.selectFrom("tenant").select("id").where("name", "=", name).executeTakeFirst();
-  if (tenant === undefined)
-    throw new GatewayError("not_found", `there is no tenant named ${name}`, { param: "tenant" });
-  return tenant.id;
+  return (await findTenant(store.db, name)).id;
 }
 
 /** Rows carry whole milliseconds (settle-item.ts), so an ISO time names the place exactly. */

@@ -6,7 +6,7 @@ import { filterText, readBody, readQuery, timeText } from "./admin-input.ts";
 import type { AdminEnv, AdminOptions } from "./admin.ts";
 
 export const NewKeyBody = z.strictObject({
-  tenant: z.string(),
+  tenant: filterText,
   name: z.string().optional(),
   expires_at: timeText.optional(),
   models: z.array(z.string()).optional(),
@@ -20,9 +20,12 @@ export const KeysQuery = z.strictObject({ tenant: filterText.optional() });
 export function keyRoutes(app: Hono<AdminEnv>, { store, keyRing, pepper }: AdminOptions): void {
   app.post("/keys", async (c) => {
     const { expires_at: expiresAt, ...wanted } = await readBody(c, NewKeyBody);
-    const { secret, ...key } = await createKey(store, pepper, c.get("admin").id, { ...wanted, expiresAt });
+    const { secret, tenantCreated, ...key } = await createKey(store, pepper, c.get("admin").id, {
+      ...wanted,
+      expiresAt,
+    });
     const { id, ...rest } = keyJson(key);
-    return c.json({ id, key: secret, ...rest }, 201);
+    return c.json({ id, key: secret, ...rest, tenant_created: tenantCreated }, 201);
   });
   app.get("/keys", async (c) => {
     const keys = await listKeys(store, readQuery(c, KeysQuery));

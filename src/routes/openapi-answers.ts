@@ -213,7 +213,10 @@ export const ANSWERS = {
     balance_usd: usd,
   }),
   Key,
-  NewKey: Key.extend({ key: z.string().describe("The key itself, this once.") }),
+  NewKey: Key.extend({
+    key: z.string().describe("The key itself, this once."),
+    tenant_created: z.boolean().describe("Whether there was no tenant of that name before."),
+  }),
   Keys: list(Key),
   AdminKey,
   NewAdminKey: AdminKey.extend({ key: z.string().describe("The key itself, this once.") }),

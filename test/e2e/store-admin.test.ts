@@ -121,7 +121,8 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
   it("makes, lists and revokes keys; the key itself is in the first answer alone", async () => {
     const made = await ask("POST", "/keys", { tenant: "acme", name: "ci", expires_at: "2099-01-01T00:00:00+01:00" });
     expect(made.status).toBe(201);
-    const { key, ...rest } = made.body;
+    const { key, tenant_created: created, ...rest } = made.body;
+    expect(created).toBe(true);
     expect(rest).toEqual({
       id: expect.stringMatching(/^key_/),
       tenant: "acme",
@@ -146,9 +147,31 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
     expect((await ask("POST", "/keys/key_nobody/revoke")).status).toBe(404);
   });
 
+  it("takes a tenant's id for the tenant, and for no other's name", async () => {
+    const { body } = await ask("POST", "/keys", { tenant: "by id" });
+    expect(body).toMatchObject({ tenant: "by id", tenant_created: true });
+    const id = String(body["tenant_id"]);
+    const second = await ask("POST", "/keys", { tenant: id, name: "second" });
+    expect(second.body).toMatchObject({ tenant: "by id", tenant_id: id, tenant_created: false });
+    expect((await ask("GET", `/keys?tenant=${id}`)).body).toMatchObject({ data: [{}, { name: "second" }] });
+    expect((await ask("GET", `/usage?tenant=${id}`)).status).toBe(200);
+    const unknown = `ten_${"0".repeat(24)}`;
+    expect((await ask("POST", "/keys", { tenant: unknown })).body).toMatchObject({
+      error: { message: expect.stringContaining("there is no tenant with it") },
+    });
+    expect((await ask("POST", "/tenants", { name: id })).status).toBe(400);
+    // From before such names were refused.
+    await test.store.db
+      .insertInto("tenant")
+      .values({ id: `ten_${"z".repeat(24)}`, name: id })
+      .execute();
+    expect((await ask("POST", "/keys", { tenant: id })).body).toMatchObject({ tenant: "by id" });
+    expect((await ask("POST", `/tenants/${id}/terms`, { terms: "prepaid" })).body).toMatchObject({ id, name: "by id" });
+  });
+
   it("makes keys with limits, and changes those", async () => {
     const { body } = await ask("POST", "/keys", { tenant: "limited", models: ["b", "a"] });
-    const { key, ...made } = body;
+    const { key, tenant_created: _created, ...made } = body;
     expect(made).toMatchObject({ expires_at: null, models: ["a", "b"] });
     expect(await ring.authenticate(String(key))).toMatchObject({ models: ["a", "b"] });
     const path = `/keys/${String(made["id"])}`;
@@ -288,7 +311,10 @@ describe("commands", () => {
 
   it("create, list and revoke, for people and for scripts", async () => {
     const created = await cli(["key", "create", "--tenant", "acme", "--name", "laptop"]);
-    const [key, , note] = created.stdout.split("\n");
+    const [key, , note, , isNew] = created.stdout.split("\n");
+    expect(isNew).toBe(
+      "The tenant is new: it is postpaid and has no limit. Change that with: evener tenant terms 'acme' …",
+    );
     expect(note).toContain("only time");
     expect(await ring.authenticate(key!)).toMatchObject({ tenant: "acme", key: "laptop" });
 
@@ -299,10 +325,11 @@ describe("commands", () => {
       tenant: "acme",
     });
     await ring.authenticate(scripted["key"]!);
+    expect((await cli(["key", "create", "--tenant", scripted["tenant_id"]!])).stdout).not.toContain("is new");
 
     expect((await cli(["tenant", "create", "zeta"])).stdout).toMatch(/^Created postpaid tenant zeta \(ten_/);
     expect(await json(["tenant", "list"])).toMatchObject([
-      { name: "acme", keys: 2 },
+      { name: "acme", keys: 3 },
       { name: "zeta", keys: 0 },
     ]);
     expect((await cli(["key", "revoke", scripted["id"]!])).stdout).toContain(`Revoked key default of tenant acme`);

@@ -6,13 +6,13 @@ import { type Db, rowOf } from "./read-rows.ts";
 export type FoundTenant = { id: string; name: string; accountId: bigint };
 export type FoundKey = { id: string; name: string; tenant: FoundTenant };
 
-/** By name or id. Throws GatewayError `not_found`. */
+/** By id or name; an id wins over a name that looks like one. Throws GatewayError `not_found`. */
 export async function findTenant(db: Db, nameOrId: string): Promise<FoundTenant> {
   const row = await rowOf(
     db,
     sql<{ id: string; name: string; account_id: bigint }>`
       SELECT t.id, t.name, a.id AS account_id FROM tenant t JOIN account a ON a.tenant_id = t.id
-      WHERE t.name = ${nameOrId} OR t.id = ${nameOrId} ORDER BY t.name = ${nameOrId} DESC LIMIT 1`,
+      WHERE t.name = ${nameOrId} OR t.id = ${nameOrId} ORDER BY t.id = ${nameOrId} DESC LIMIT 1`,
   );
   if (row === undefined)
     throw new GatewayError("not_found", `there is no tenant named ${nameOrId}`, { param: "tenant" });
