@@ -2,6 +2,8 @@
  * Runs PGlite in a worker thread, as a Postgres server with one connection: wire protocol in, wire protocol out. On the main
  * thread a statement would stop the event loop for as long as it runs (up to 240 ms was measured).
  */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { parentPort, workerData } from "node:worker_threads";
 import { GREETING, requestReader } from "./wire-frames.ts";
@@ -12,6 +14,9 @@ if (parentPort === null) throw new Error("pglite-worker.ts only runs as a worker
 const port = parentPort;
 const { directory } = workerData as PgliteWorkerData;
 
+// Postgres' own lock file. The directory is ours (data-dir-lock.ts), and a kill while Postgres starts may leave the file empty: with that it
+// never starts again.
+rmSync(join(directory, "postmaster.pid"), { force: true });
 const database = new PGlite(directory);
 // Whatever fails here or below ends the worker, and with it the connection: its client opens another.
 await database.waitReady;

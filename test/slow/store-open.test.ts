@@ -1,4 +1,6 @@
 /** The store itself, the same on both drivers: migrations, values, transactions, what the schema refuses. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { CompiledQuery, sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { migrate, readMigrations } from "../../src/db/migrate.ts";
@@ -159,6 +161,15 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("store on $kind", ({ kind
       .executeTakeFirst();
     expect(row).toEqual({ value: "yes" });
   });
+});
+
+it("opens the embedded database where a kill left Postgres' own lock file empty", async () => {
+  const test = await STORE_KINDS.find(({ kind }) => kind === "pglite")!.open();
+  await test.store.close();
+  writeFileSync(join(test.options.dataDir, "pglite", "postmaster.pid"), "");
+  test.store = await openStore(test.options);
+  await test.store.ping();
+  await test.dispose();
 });
 
 describe("gateways that start together", () => {
