@@ -1,8 +1,9 @@
 /** The HTTP server: which path goes where. Chat goes straight to the request path; all else through hono. */
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
-import { getRequestListener } from "@hono/node-server";
+import { type HttpBindings, getRequestListener } from "@hono/node-server";
 import type { WireCodec } from "./conversation/codec.ts";
 import type { Gateway } from "./gateway/gateway.ts";
+import { discardBody } from "./gateway/discard-body.ts";
 import { handleChat } from "./gateway/handle-chat.ts";
 import { adminApp, type AdminOptions } from "./routes/admin.ts";
 import { apiApp } from "./routes/api.ts";
@@ -27,12 +28,9 @@ const KEEP_ALIVE_MS = 120_000;
 export function createGatewayServer({ gateway, anthropicMessages, admin, metrics }: ServerOptions): Server {
   const codecOf = (path: string, headers: Headers): WireCodec =>
     path.startsWith("/v1/messages") || speaksAnthropic(Object.fromEntries(headers)) ? anthropicMessages : openaiChat;
-  const adminListener = getRequestListener(adminApp(admin).fetch, { overrideGlobalObjects: false });
-  const organizationListener = getRequestListener(organizationApp(admin).fetch, { overrideGlobalObjects: false });
-  const apiListener = getRequestListener(
-    apiApp({ gateway, codecOf, metrics, pingStore: () => admin.store.ping() }).fetch,
-    { overrideGlobalObjects: false },
-  );
+  const adminListener = listenerOf(adminApp(admin));
+  const organizationListener = listenerOf(organizationApp(admin));
+  const apiListener = listenerOf(apiApp({ gateway, codecOf, metrics, pingStore: () => admin.store.ping() }));
 
   const route = (req: IncomingMessage, res: ServerResponse): Promise<unknown> => {
     const url = req.url ?? "/";
@@ -50,4 +48,17 @@ export function createGatewayServer({ gateway, anthropicMessages, admin, metrics
   };
 
   return createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, (req, res) => void route(req, res));
+}
+
+type App = { fetch(request: Request, env: HttpBindings): Response | Promise<Response> };
+
+/** What is refused unread is read before the answer leaves, as on the request path. */
+function listenerOf(app: App): ReturnType<typeof getRequestListener> {
+  const answer = async (request: Request, env: unknown): Promise<Response> => {
+    const bindings = env as HttpBindings;
+    const response = await app.fetch(request, bindings);
+    await discardBody(bindings.incoming);
+    return response;
+  };
+  return getRequestListener(answer, { overrideGlobalObjects: false });
 }

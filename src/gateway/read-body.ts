@@ -3,14 +3,9 @@ import type { IncomingMessage } from "node:http";
 import { GatewayError } from "../conversation/errors.ts";
 
 /**
- * How long a body that is too large is read on, for nobody. A client that is still sending does not read yet: answered at
- * once, it would meet a closed connection and never see the 413.
- */
-const DISCARD_MS = 10_000;
-
-/**
  * The body as text. Throws `body_too_large` when the limit is passed (declared or real), `invalid_request` for a
- * compressed body (no known client sends one) and for one that ends before its declared length.
+ * compressed body (no known client sends one) and for one that ends before its declared length. What it then leaves unread
+ * is the reply's to discard.
  */
 export function readBody(req: IncomingMessage, limitBytes: number): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -25,7 +20,7 @@ export function readBody(req: IncomingMessage, limitBytes: number): Promise<stri
       return;
     }
     if (Number(req.headers["content-length"]) > limitBytes) {
-      discard(req, () => reject(tooLarge(limitBytes)));
+      reject(tooLarge(limitBytes));
       return;
     }
     const chunks: Buffer[] = [];
@@ -35,7 +30,7 @@ export function readBody(req: IncomingMessage, limitBytes: number): Promise<stri
       if (size > limitBytes) {
         req.removeAllListeners("data");
         req.removeAllListeners("end");
-        discard(req, () => reject(tooLarge(limitBytes)));
+        reject(tooLarge(limitBytes));
       } else chunks.push(chunk);
     });
     req.on("end", () => {
@@ -46,14 +41,6 @@ export function readBody(req: IncomingMessage, limitBytes: number): Promise<stri
       reject(new GatewayError("invalid_request", "the request's body ended early", { cause })),
     );
   });
-}
-
-function discard(req: IncomingMessage, done: () => void): void {
-  const timer = setTimeout(done, DISCARD_MS);
-  // Comes after the end, and also when the client leaves.
-  req.once("close", () => clearTimeout(timer));
-  for (const event of ["end", "close"]) req.once(event, done);
-  req.resume();
 }
 
 function tooLarge(limitBytes: number): GatewayError {

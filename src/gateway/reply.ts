@@ -7,6 +7,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ByteText } from "../conversation/byte-text.ts";
+import { discardBody } from "./discard-body.ts";
 
 /** Bytes waiting for a slow client above which the engine is paused. */
 const PAUSE_ABOVE = 256 * 1024;
@@ -21,6 +22,7 @@ const LAST_WORDS_MS = 250;
 export type ReplyHeaders = Record<string, string>;
 
 export class Reply {
+  readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #canFrame: boolean;
   #begun = false;
@@ -28,6 +30,7 @@ export class Reply {
 
   /** `onGone` is called once if the client leaves before the answer is complete, `onClosed` when nothing more happens here. */
   constructor(req: IncomingMessage, res: ServerResponse, onGone: () => void, onClosed: () => void = () => {}) {
+    this.#req = req;
     this.#res = res;
     this.#canFrame = req.httpVersionMajor === 1 && req.httpVersionMinor >= 1;
     res.once("close", () => {
@@ -85,13 +88,18 @@ export class Reply {
     socket?.uncork();
   }
 
-  /** Sends a whole answer. */
+  /** Sends a whole answer, a refusal only once the client has sent what was refused unread. */
   send(status: number, headers: ReplyHeaders, body: ByteText): void {
     if (this.#ended) return;
     this.#begun = true;
     this.#ended = true;
-    this.#res.writeHead(status, { ...headers, "content-length": String(body.length) });
-    this.#res.end(body, "latin1");
+    const write = (): void => {
+      this.#res.writeHead(status, { ...headers, "content-length": String(body.length) });
+      this.#res.end(body, "latin1");
+    };
+    const discarding = discardBody(this.#req);
+    if (discarding === undefined) write();
+    else void discarding.then(write);
   }
 
   /** Breaks a stream off after its last bytes, so that no client can take its end for a finish. */

@@ -189,6 +189,31 @@ it("count_tokens refuses in the same ways", async () => {
   expectError(noModel, "anthropic", "not_found_error", /test-model/);
 });
 
+it.each<[number, string, () => Record<string, string>]>([
+  [401, "POST /v1/messages", () => ({})],
+  [401, "POST /v1/messages/count_tokens", () => ({})],
+  [400, "POST /v1/chat/completions", () => ({ ...bearer(), "content-encoding": "gzip" })],
+  [413, "POST /v1/responses", () => ({ ...bearer(), "content-length": "40000000" })],
+  [405, "PUT /v1/messages", () => bearer()],
+  [404, "POST /v1/nothing", () => bearer()],
+  [401, "POST /admin/v1/tenants", () => ({})],
+  [401, "POST /v1/organizations/users", () => ({})],
+])("%d for %s reaches a client that sends all of a large body before it reads", async (status, line, more) => {
+  const { hostname, port } = new URL(evener.url);
+  const headers = { host: "x", connection: "close", "content-length": "30000000", ...more() };
+  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const answer = await new Promise<string>((resolve, reject) => {
+    const socket = connect(Number(port), hostname);
+    let text = "";
+    socket.on("error", reject).on("close", () => resolve(text));
+    socket.write(`${line} HTTP/1.1\r\n${head.join("")}\r\n`);
+    socket.write(Buffer.alloc(Number(headers["content-length"]), 32), () => {
+      socket.setEncoding("utf8").on("data", (data) => (text += data));
+    });
+  });
+  expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} .*"error"`, "s"));
+});
+
 it("survives what is not HTTP, and what announces more than it sends", async () => {
   const { hostname, port } = new URL(evener.url);
   const talk = (text: string): Promise<string> =>
