@@ -331,7 +331,6 @@ describe("an answer that never stops", () => {
     ["of text", "", () => chunk({ content: large })],
     ["of single tokens", "", () => tokens],
     ["of text amid a call", open, () => chunk({ content: large })],
-    ["of single tokens amid a call", open, () => tokens],
     ["of a call's arguments", open, () => calls({ index: 0, function: { arguments: large } })],
     [
       "of arguments behind a call that is open",

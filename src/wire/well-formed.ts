@@ -7,7 +7,7 @@ import type { JsonObject } from "../conversation/request.ts";
 /** Half of a pair, or one of a pair: Python writes every emoji as two of these. Bytes that are UTF-8 bring none otherwise. */
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
 
-/** Whether JSON of this text can have lone surrogates. A tenth of a millisecond for 300 KB, a twentieth of parsing them. */
+/** Whether JSON of this text can have lone surrogates. 33 µs on 100 KB. */
 export function mayBeIllFormed(text: string): boolean {
   return SURROGATE_ESCAPE.test(text);
 }
