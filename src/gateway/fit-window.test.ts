@@ -102,7 +102,7 @@ describe("fitToWindow", () => {
         cutsPrompts: false,
       }),
     ).toEqual({ kind: "fits", maxTokens: 2_048 });
-    // Where nobody would say that the prompt was cut, what is too long in every case is said here.
+    // Where nobody would say that the prompt was cut, what is far too long is said here.
     expect(ask(1_000, 42_000, true)).toEqual({ kind: "fits", maxTokens: 1_000 });
     expect(() => ask(1_000, 55_381, true)).toThrow("prompt is too long: 55381 tokens > 32768 maximum");
   });

@@ -28,7 +28,7 @@ export type FitQuestion = {
   cutsPrompts: boolean;
 };
 
-/** By how much an estimate is above the truth at most, as a factor, for what agents send. */
+/** By how much an estimate is above the truth at most, as a factor, for what agents mostly send; for tables of numbers it is more. */
 const ESTIMATE_ABOVE = 1.3;
 
 /**
@@ -68,7 +68,7 @@ export function fitToWindow(question: FitQuestion): Fit {
 
 /**
  * An engine that is asked refuses what does not fit, and knows its size. One that cuts it instead would answer a conversation without
- * its beginning, where an agent that is told compacts it: there, an estimate that is too long in every case refuses.
+ * its beginning, where an agent that is told compacts it: there, an estimate refuses that is far too long.
  */
 function isTooLong({ prompt, cutsPrompts }: FitQuestion, window: number): boolean {
   switch (prompt.known) {

@@ -258,6 +258,26 @@ describe("Failure: an engine sends what is no text", () => {
       expect((await stream(evener, wire)).verdict).toMatchObject({ problems: [], text: "Grüße 👩‍💻 世界" });
     });
 
+    it("an engine that does not end after [DONE] is cut, and the answer is whole", async () => {
+      for (const tail of [[], [": still here\n\n"]]) {
+        const gone = new Promise<void>((resolve) => (engine.onGone = resolve));
+        engine.next({ steps: [...textStream("Hi."), ...tail, "hang"] });
+        expect((await stream(evener, wire)).verdict).toMatchObject({ problems: [], text: "Hi." });
+        await gone;
+      }
+    });
+
+    it("white space after reasoning is asked for again where the client has seen nothing, else explained", async () => {
+      const blank = { steps: [role, think("Hm."), say("\n\n"), finish(), usage(40, 3), DONE] };
+      engine.next(blank, { steps: textStream("Hi.") });
+      expect(readWhole(wire, (await post(evener, wire, ask())).text).text).toBe("Hi.");
+      engine.next(blank);
+      expect((await stream(evener, wire)).verdict).toMatchObject({
+        problems: [],
+        text: expect.stringContaining("no text and no tool call") as unknown,
+      });
+    });
+
     it("a large event within the bound comes through", async () => {
       const long = "x".repeat(2 << 20);
       engine.next({ steps: [role, say(long), finish(), DONE] });
