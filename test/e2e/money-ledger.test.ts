@@ -541,6 +541,19 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       await proxy.mend();
     });
 
+    it("does not take for left what holds have grown by", async () => {
+      const payer = await addPayer(store, { terms: "postpaid", floor: -60_000_000n });
+      const counts = movingCounts();
+      const row = rowOf(payer);
+      const reservation = await ledger.reserve(requestOf(row, { counts, maxOutput: 30_000 }));
+      counts.set({ inputUncached: 1_000, output: 2_700 });
+      await waitUntil("the hold to grow", async () => (await accountOf(test.store, payer)).held >= 43_500_000n);
+      await reservation.settle({ ...row, usage: counts.usage });
+      await proxy.cut();
+      expect(await admitted(payer)).toBe(0);
+      await proxy.mend();
+    });
+
     it("spends what was left once, however often the database goes away", async () => {
       const payer = await addPayer(store, { terms: "postpaid", floor: -60_000_000n });
       await warm(payer);
