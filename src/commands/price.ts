@@ -76,7 +76,8 @@ export function register(program: Command): void {
     .action(async (model: string | undefined, options: { json?: true }) => {
       const { data } = await adminClient().get("/prices/history", Listed, { model });
       if (options.json) return printJson(data);
-      if (data.length === 0) return print("No prices yet.");
+      if (data.length === 0)
+        return print(model === undefined ? "No prices yet." : `There is no price for ${printable(model)}.`);
       print(pricesTable(data));
     });
 }

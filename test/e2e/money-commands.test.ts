@@ -138,6 +138,12 @@ describe("prices", () => {
     ]);
     expect(await refused(...price, "--input", "1", "--from", "7d")).toMatchObject([2, expect.any(String)]);
     expect(await refused(...price)).toMatchObject([2, expect.stringContaining("--input")]);
+    for (const name of ["m ", " m", " "])
+      expect(await refused("price", "set", name, "--cache-read", "0", "--output", "1", "--input", "1")).toMatchObject([
+        2,
+        expect.stringContaining(`"${name}" is not a model's name`),
+      ]);
+    expect(await run("price", "history", "nothing")).toBe("There is no price for nothing.\n");
   });
 });
 

@@ -28,8 +28,10 @@ const SKEW_MS = 60_000;
  * version from the same time.
  */
 export async function addPrice(trx: Db, actor: string, { model, prices, validFrom }: NewPrice): Promise<PriceVersion> {
-  if (model === "" || model.length > 500 || /\p{Cc}/u.test(model))
-    throw new GatewayError("invalid_request", "the model's name is not valid; use the served name", { param: "model" });
+  if (model === "" || model.trim() !== model || model.length > 500 || /\p{Cc}/u.test(model))
+    throw new GatewayError("invalid_request", `${JSON.stringify(model)} is not a model's name; use the served name`, {
+      param: "model",
+    });
   if (validFrom !== undefined && validFrom.getTime() < Date.now() - SKEW_MS)
     throw new GatewayError(
       "invalid_request",
