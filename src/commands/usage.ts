@@ -12,7 +12,8 @@ import { type Cell, type Column, renderTable } from "./table.ts";
 /** What a row of each grouping is told apart by. */
 const NAMES = {
   tenant: ["tenant"],
-  key: ["tenant", "key"],
+  // Many keys are named "default".
+  key: ["tenant", "key", "key_id"],
   model: ["model"],
   session: ["tenant", "session"],
   agent: ["tenant", "session", "agent"],
@@ -152,7 +153,7 @@ function showGroups(rows: Record<string, Cell>[], by: Grouping, { json, csv: asC
   print(
     renderTable({
       columns: [
-        ...names.map((name) => ({ title: name.toUpperCase(), most: 40 })),
+        ...names.map((name) => ({ title: name.toUpperCase().replace("_", " "), most: 40 })),
         ...SUM_TITLES.map((title) => ({ title })),
         ...money.map((name) => ({ title: `${MONEY[name]} USD`, align: "right" as const })),
       ],

@@ -183,6 +183,14 @@ describe("usage", () => {
     expect(head.split(",")).toEqual(expect.arrayContaining(["request_id", "cost_usd", "duration_ms"]));
     expect(lines).toHaveLength(5);
     expect((await run("usage", "--by", "session", ...march, "--csv")).split("\r\n")[1]).toContain("acme,sess-1,4,");
+    const byKey = (await run("usage", "--by", "key", ...march, "--csv")).split("\r\n");
+    expect([byKey[0]?.slice(0, 24), byKey[1]]).toEqual([
+      "tenant,key,key_id,reques",
+      expect.stringContaining(`acme,ci,${keyId},4,`),
+    ]);
+    expect(await run("usage", "--by", "key", ...march)).toMatch(
+      new RegExp(`^TENANT +KEY +KEY ID .*\n.*\nacme +ci +${keyId} +4 `),
+    );
   });
 });
 

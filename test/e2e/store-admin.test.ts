@@ -383,7 +383,7 @@ describe("commands", () => {
     const rows = (await json(["usage", "--tenant", "busy", "--by", "request"])) as { request_id: string }[];
     expect(rows.map((row) => row.request_id)).toEqual(ids);
     const { stdout } = await cli(["usage", "--since", "2026-11-22", "--until", "2026-11-23", "--by", "key"]);
-    expect(stdout).toMatch(/busy +default +5,003 +0 +500,300/);
+    expect(stdout).toMatch(/busy +default +key_\w+ +5,003 +0 +500,300/);
     expect(stdout).toMatch(/\ntotal +5,003 +0 +500,300/);
     expect((await cli(["usage", "--until", "2026-11-22T12:00:00Z"])).stdout).toBe("No usage in that time.\n");
   });
