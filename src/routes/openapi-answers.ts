@@ -130,7 +130,7 @@ const SpendSummary = z.strictObject({
   source: scope,
   spend_limit_id: z.string(),
   amount: cents,
-  period_to_date_spend: cents,
+  period_to_date_spend: z.string().regex(/^\d+$/).describe("US cents, whole, rounded down"),
   currency: z.literal("USD"),
   period: periodName,
   resets_at: time,

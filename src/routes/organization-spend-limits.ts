@@ -48,7 +48,7 @@ export function spendLimitRoutes(app: Hono<OrganizationEnv>, options: AdminOptio
     const all = (await listBudgets(store.db, { tenantId }))
       .map(spendLimitJson)
       .filter((each) => scope_type === undefined || scope_type.includes(each.scope.type));
-    return c.json(withCursor(pageOf(all, page)));
+    return c.json(withCursor(pageOf(all, page), page));
   });
   app.post("/v1/organizations/spend_limits", async (c) => {
     const { scope, amount, period } = await readBody(c, SpendLimitBody);
@@ -75,7 +75,7 @@ export function spendLimitRoutes(app: Hono<OrganizationEnv>, options: AdminOptio
       }))
       .filter((key) => key.rows.length > 0);
     // Pages are of keys, so that a key's periods stay together.
-    const { data, ...rest } = withCursor(pageOf(rows, page));
+    const { data, ...rest } = withCursor(pageOf(rows, page), page);
     return c.json({ ...rest, data: data.flatMap((key) => key.rows) });
   });
   app.get("/v1/organizations/spend_limits/audit", async (c) => {
@@ -87,7 +87,7 @@ export function spendLimitRoutes(app: Hono<OrganizationEnv>, options: AdminOptio
         SELECT id, at, actor, action, subject, detail FROM audit_log
         WHERE action IN ('budget.set', 'budget.remove') AND (${subject}::text IS NULL OR subject = ${subject}) ORDER BY id DESC`,
     );
-    return c.json(withCursor(pageOf(rows.map(auditJson), page)));
+    return c.json(withCursor(pageOf(rows.map(auditJson), page), page));
   });
   app.get("/v1/organizations/spend_limits/:id", async (c) =>
     c.json(spendLimitJson(await findBudget(store.db, parseBudgetId(c.req.param("id"), "spl_")))),
@@ -99,11 +99,12 @@ export function spendLimitRoutes(app: Hono<OrganizationEnv>, options: AdminOptio
   });
 }
 
-/** Lists of spend limits go on with `page`, all others with `after_id`; here both do. */
+/** Lists of spend limits go on with `page`, all others with `after_id`; here both do. Who asks for what comes before goes on with `before_id`. */
 function withCursor<T extends { has_more: boolean; last_id: string | null }>(
   page: T,
+  { before_id: before }: { before_id?: string | undefined },
 ): T & { next_page: string | null } {
-  return { ...page, next_page: page.has_more ? page.last_id : null };
+  return { ...page, next_page: page.has_more && before === undefined ? page.last_id : null };
 }
 
 const NANO_A_CENT = 7;
@@ -145,7 +146,8 @@ function effectiveOf(key: { id: string; name: string; tenantId: string }, budget
       source: scopeJson(tightest.scope),
       spend_limit_id: `spl_${tightest.id}`,
       amount: formatScaled(tightest.amount, NANO_A_CENT),
-      period_to_date_spend: formatScaled(tightest.spent < 0n ? 0n : tightest.spent, NANO_A_CENT),
+      // Anthropic's clients read a whole number here.
+      period_to_date_spend: `${tightest.spent < 0n ? 0n : tightest.spent / 10n ** BigInt(NANO_A_CENT)}`,
       currency: "USD",
       period: PERIOD_NAMES[period],
       resets_at: tightest.resetsAt.toISOString(),

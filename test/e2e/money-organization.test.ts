@@ -311,6 +311,8 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("organization API on $kin
         "weekly",
         "monthly",
       ]);
+      const before = await ask("GET", `/v1/organizations/spend_limits?limit=1&before_id=${made.id}`);
+      expect(before.body).toMatchObject({ has_more: true, next_page: null, data: [{ period: "weekly" }] });
       expect(await spendLimits.retrieve(made.id)).toMatchObject({ amount: "7" });
       expect(await spendLimits.delete(made.id)).toEqual({ id: made.id, type: "spend_limit_deleted" });
       await expect(spendLimits.retrieve(made.id)).rejects.toMatchObject({ status: 404 });
@@ -379,7 +381,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("organization API on $kin
           keyId: key["id"],
           requestId: "req_now",
           model: "n",
-          usage: { inputUncached: 240, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 },
+          usage: { inputUncached: 245, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 },
         },
       ]);
       const { status, body } = await own(key["key"]);
@@ -387,14 +389,17 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("organization API on $kin
       const [midnight] = (
         await sql<{ at: Date }>`SELECT date_trunc('day', now(), 'UTC') + interval '1 day' AS at`.execute(test.store.db)
       ).rows;
+      const effective = await ask("GET", `/v1/organizations/spend_limits/effective?api_key_ids[]=${key["id"]}`);
+      ANSWERS.EffectiveSpendLimits.parse(effective.body);
+      expect(effective.body["data"][0]).toMatchObject({ amount: "30", period_to_date_spend: "24" });
       expect([status, body["extra_usage"]]).toEqual([
         200,
-        { is_enabled: true, monthly_limit: 30, used_credits: 24, utilization: 80, currency: "USD" },
+        { is_enabled: true, monthly_limit: 30, used_credits: 24, utilization: 81, currency: "USD" },
       ]);
       expect(body["limits"]).toMatchObject([
         { kind: "spend", group: "daily", percent: 24, severity: "normal", is_active: false },
         { group: "weekly", percent: 12 },
-        { group: "daily", percent: 80, severity: "warning", is_active: true, resets_at: midnight?.at.toISOString() },
+        { group: "daily", percent: 81, severity: "warning", is_active: true, resets_at: midnight?.at.toISOString() },
       ]);
     });
 
