@@ -59,7 +59,7 @@ export function register(program: Command): void {
 
 function invoiceTable(invoice: z.infer<typeof Invoice>): string {
   const { number, tenant, month, status, lines } = invoice;
-  const head = `Invoice ${number} to ${printable(tenant)} for ${month} (UTC)${status === "final" ? "" : ", preliminary"}: ${invoice.requests.toLocaleString("en-US")} requests\n`;
+  const head = `Invoice ${number} to ${printable(tenant)} for ${month} (UTC)${status === "final" ? "" : ", preliminary"}: ${requests(invoice.requests)}\n`;
   if (lines.length === 0) return `${head}Nothing was charged.${notCharged(invoice)}`;
   const sums = ["subtotal_usd", "rounding_usd", "total_usd"] as const;
   const amounts = alignDecimals([...lines.map((line) => line.amount_usd), ...sums.map((name) => invoice[name])]);
@@ -89,5 +89,9 @@ function invoiceTable(invoice: z.infer<typeof Invoice>): string {
 }
 
 function notCharged({ uncharged_requests: count }: z.infer<typeof Invoice>): string {
-  return count === 0 ? "" : ` ${count.toLocaleString("en-US")} requests were not charged.`;
+  return count === 0 ? "" : ` ${requests(count)} ${count === 1 ? "was" : "were"} not charged.`;
+}
+
+function requests(count: number): string {
+  return count === 1 ? "1 request" : `${count.toLocaleString("en-US")} requests`;
 }

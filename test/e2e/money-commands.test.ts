@@ -58,6 +58,7 @@ beforeAll(async () => {
       reservedAt: new Date("2026-03-01T10:02:00Z"),
       prefixBreak: "message 4 (user): message-edited",
     },
+    { ...of, requestId: "req_5", model: "m", session: "sess-2", reservedAt: new Date("2026-04-01T10:00:00Z") },
     { ...of, requestId: "req_4", agent: "agent-9", usage: usage(800, 0), reservedAt: new Date("2026-03-01T10:01:30Z") },
   ]);
   await store.close();
@@ -225,6 +226,12 @@ describe("invoice", () => {
     expect(page).toContain("Ingot Compute");
   });
 
+  it("counts one request as one", async () => {
+    expect(await run("invoice", "--tenant", "acme", "--month", "2026-04")).toMatch(
+      /: 1 request\nNothing was charged\. 1 request was not charged\.\n$/,
+    );
+  });
+
   it("is refused without sense", async () => {
     expect(await refused(...of, "--csv", "--html")).toMatchObject([2, expect.stringContaining("exclude")]);
     expect(await refused("invoice", "--tenant", "acme", "--month", "3/2026")).toMatchObject([
@@ -240,7 +247,7 @@ describe("ledger", () => {
     expect(await run("ledger", "verify")).toMatch(
       /^ok {4}every transaction gives to one account what it takes from another$[\s\S]*The ledger is sound\./m,
     );
-    expect(await run("ledger", "rebuild")).toMatch(/^Rebuilt 1 day; 0 sums were not right\.$/m);
+    expect(await run("ledger", "rebuild")).toMatch(/^Rebuilt 2 days; 0 sums were not right\.$/m);
     expect((await run("ledger", "export", "--focus", "--month", "2026-03")).split("\r\n")).toHaveLength(1 + 3 + 1 + 1);
     expect(await refused("ledger", "export", "--month", "2026-03")).toMatchObject([
       2,
