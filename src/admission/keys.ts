@@ -12,6 +12,8 @@ export type VirtualKey = {
   id: string;
   tenantId: string;
   tenant: string;
+  /** No key of an archived tenant works. */
+  tenantArchivedAt: Date | null;
   name: string;
   /** What may be shown of the key. */
   hint: string;
@@ -75,7 +77,7 @@ export async function createKey(
       subject: row.id,
       detail: { tenant: tenant.id, name, ...limits },
     });
-    return { ...toKey({ ...row, tenant: tenant.name }), secret, tenantCreated: created };
+    return { ...toKey({ ...row, tenant: tenant.name, tenant_archived_at: null }), secret, tenantCreated: created };
   });
 }
 
@@ -88,7 +90,7 @@ export async function listKeys(store: Store, filter: { tenant?: string | undefin
     .selectFrom("virtual_key")
     .innerJoin("tenant", "tenant.id", "virtual_key.tenant_id")
     .selectAll("virtual_key")
-    .select("tenant.name as tenant")
+    .select(["tenant.name as tenant", "tenant.archived_at as tenant_archived_at"])
     .orderBy("tenant.name")
     .orderBy("virtual_key.created_at")
     .orderBy("virtual_key.id");
@@ -114,7 +116,7 @@ export async function revokeKey(store: Store, actor: Actor, id: string): Promise
       .selectFrom("virtual_key")
       .innerJoin("tenant", "tenant.id", "virtual_key.tenant_id")
       .selectAll("virtual_key")
-      .select("tenant.name as tenant")
+      .select(["tenant.name as tenant", "tenant.archived_at as tenant_archived_at"])
       .where("virtual_key.id", "=", id)
       .executeTakeFirst();
     if (row === undefined) throw noKey(id);
@@ -145,7 +147,7 @@ export async function changeKey(store: Store, actor: Actor, id: string, change: 
       .selectFrom("virtual_key")
       .innerJoin("tenant", "tenant.id", "virtual_key.tenant_id")
       .selectAll("virtual_key")
-      .select("tenant.name as tenant")
+      .select(["tenant.name as tenant", "tenant.archived_at as tenant_archived_at"])
       .where("virtual_key.id", "=", id)
       .forUpdate("virtual_key")
       .executeTakeFirst();
@@ -189,6 +191,7 @@ type KeyRow = {
   id: string;
   tenant_id: string;
   tenant: string;
+  tenant_archived_at: Date | null;
   name: string;
   hint: string;
   created_at: Date;
@@ -203,6 +206,7 @@ function toKey(row: KeyRow): VirtualKey {
     id: row.id,
     tenantId: row.tenant_id,
     tenant: row.tenant,
+    tenantArchivedAt: row.tenant_archived_at,
     name: row.name,
     hint: row.hint,
     createdAt: row.created_at,

@@ -59,6 +59,7 @@ export async function listTenants(store: Store): Promise<(Tenant & { keys: numbe
     .leftJoin("virtual_key as k", (join) =>
       join
         .onRef("k.tenant_id", "=", "tenant.id")
+        .on("tenant.archived_at", "is", null)
         .on("k.revoked_at", "is", null)
         .on((on) => on.or([on("k.expires_at", "is", null), on("k.expires_at", ">", sql<Date>`now()`)])),
     )

@@ -11,6 +11,7 @@ const Key = z.object({
   id: z.string(),
   tenant: z.string(),
   tenant_id: z.string(),
+  tenant_archived_at: z.string().nullable(),
   name: z.string(),
   hint: z.string(),
   created_at: z.string(),
@@ -137,6 +138,7 @@ function limits({ expires_at, models }: z.infer<typeof Key>): string {
 
 function keyState(key: z.infer<typeof Key>): string {
   if (key.revoked_at !== null) return "revoked";
+  if (key.tenant_archived_at !== null) return "archived";
   return key.expires_at !== null && Date.parse(key.expires_at) <= Date.now() ? "expired" : "active";
 }
 

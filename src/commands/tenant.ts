@@ -58,6 +58,7 @@ export function register(program: Command): void {
         renderTable({
           columns: [
             { title: "TENANT" },
+            { title: "STATE" },
             { title: "KEYS" },
             { title: "TERMS" },
             { title: "BALANCE USD", align: "right" },
@@ -68,6 +69,7 @@ export function register(program: Command): void {
           ],
           rows: data.map((row) => [
             row.name,
+            row.archived_at === null ? "active" : "archived",
             row.keys,
             row.terms,
             row.balance_usd,

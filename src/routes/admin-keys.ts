@@ -49,6 +49,7 @@ function keyJson(key: VirtualKey) {
     id: key.id,
     tenant: key.tenant,
     tenant_id: key.tenantId,
+    tenant_archived_at: key.tenantArchivedAt?.toISOString() ?? null,
     name: key.name,
     hint: key.hint,
     created_at: key.createdAt.toISOString(),

@@ -41,6 +41,7 @@ const Key = z.strictObject({
   id: z.string(),
   tenant: z.string(),
   tenant_id: z.string(),
+  tenant_archived_at: nullable.time.describe("Since when no key of the tenant works; null: they do."),
   name: z.string(),
   hint: z.string(),
   created_at: time,

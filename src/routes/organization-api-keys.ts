@@ -70,7 +70,7 @@ function apiKeyJson(key: VirtualKey) {
   };
 }
 
-function statusOf({ revokedAt, expiresAt }: VirtualKey): (typeof STATES)[number] {
-  if (revokedAt !== null) return "archived";
+function statusOf({ revokedAt, tenantArchivedAt, expiresAt }: VirtualKey): (typeof STATES)[number] {
+  if (revokedAt !== null || tenantArchivedAt !== null) return "archived";
   return expiresAt !== null && expiresAt.getTime() <= Date.now() ? "expired" : "active";
 }

@@ -68,7 +68,9 @@ export function spendLimitRoutes(app: Hono<OrganizationEnv>, options: AdminOptio
     const { period, api_key_ids: ids, ...page } = readQueries(c, EffectiveQuery);
     const [keys, budgets] = await Promise.all([listKeys(store), listBudgets(store.db)]);
     const rows = keys
-      .filter((key) => key.revokedAt === null && (ids === undefined || ids.includes(key.id)))
+      .filter(
+        (key) => key.revokedAt === null && key.tenantArchivedAt === null && (ids === undefined || ids.includes(key.id)),
+      )
       .map((key) => ({
         id: key.id,
         rows: effectiveOf(key, budgets).filter((row) => period === undefined || period.includes(row.period)),

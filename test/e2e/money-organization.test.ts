@@ -119,7 +119,9 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("organization API on $kin
       expect(await ring.authenticate(other["key"])).toMatchObject({ keyId: other["id"] });
       await workspaces.archive(made["tenant_id"]);
       expect(() => ring.authenticate(other["key"])).toThrow(expect.objectContaining({ code: "unknown_key" }));
-      expect(await collect(apiKeys.list({ workspace_id: made["tenant_id"], status: "archived" }))).toHaveLength(1);
+      expect(await collect(apiKeys.list({ workspace_id: made["tenant_id"], status: "archived" }))).toHaveLength(2);
+      expect(await collect(apiKeys.list({ workspace_id: made["tenant_id"], status: "active" }))).toEqual([]);
+      expect(await apiKeys.retrieve(other["id"])).toMatchObject({ status: "archived" });
     });
   });
 

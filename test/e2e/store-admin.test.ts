@@ -9,6 +9,7 @@ import { serve } from "@hono/node-server";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { registerAdminKeys } from "../../src/admission/admin-keys.ts";
+import { archiveTenant } from "../../src/admission/tenant-changes.ts";
 import { newKey } from "../../src/admission/key-format.ts";
 import { type KeyRing, createKeyRing } from "../../src/admission/key-ring.ts";
 import { createKeyStore } from "../../src/admission/key-store.ts";
@@ -127,6 +128,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
       id: expect.stringMatching(/^key_/),
       tenant: "acme",
       tenant_id: expect.stringMatching(/^ten_/),
+      tenant_archived_at: null,
       name: "ci",
       hint: `${String(key).slice(0, 7)}…`,
       created_at: expect.any(String),
@@ -338,6 +340,14 @@ describe("commands", () => {
     expect(table[0]).toMatch(/^TENANT {2}NAME {5}KEY {7}STATE {4}EXPIRES \(UTC\) {2}MODELS {2}CREATED/);
     expect(table.filter((line) => line.includes("revoked"))).toHaveLength(1);
     expect(table.join("")).not.toContain(scripted["key"]!.slice(10));
+  });
+
+  it("mark archived tenants and their keys, which are not counted", async () => {
+    const { tenant_id: id } = (await json(["key", "create", "--tenant", "gone"])) as Record<string, string>;
+    expect((await cli(["tenant", "list"])).stdout).toMatch(/^gone +active +1 /m);
+    await archiveTenant(test.store, "adm_test", id!);
+    expect((await cli(["tenant", "list"])).stdout).toMatch(/^gone +archived +0 /m);
+    expect((await cli(["key", "list", "--tenant", "gone"])).stdout).toMatch(/^gone +default +\S+ +archived /m);
   });
 
   it("limit keys, and show the limits", async () => {
