@@ -21,6 +21,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ register(program: Comman
   simulate: () => import("./commands/simulate.ts"),
 };
 
+// Whoever read has enough (`evener usage | head -1`): what is left to say is lost, what is left to do is done, by a gateway above all.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+
 if (process.argv[2] === "up" || process.argv[2] === "serve") enlargeYoungGeneration();
 
 const program = new Command("evener")

@@ -125,6 +125,16 @@ it("tells its version and its help on stdout", async () => {
     expect(help.stdout).toContain(`  ${command} `);
 });
 
+it.each([["usage", "--help"], ["--version"], ["tenant", "list", "--json"]])(
+  "ends quietly when nobody reads what %s says",
+  async (...args) => {
+    const line = `{ "$@"; echo "code $?" >&2; } | true`;
+    const options = { cwd: folder, env: evener.env };
+    const done = await runProcess("sh", ["-c", line, "sh", process.execPath, EVENER, ...args], options);
+    expect(done).toMatchObject({ code: 0, stdout: "", stderr: "code 0\n" });
+  },
+);
+
 describe("loads no more than a command needs:", () => {
   /** Writes to stderr which packages the process has loaded when it ends. */
   const witness = `data:text/javascript,${encodeURIComponent(`
