@@ -163,6 +163,11 @@ describe("Exchange", () => {
   test("asks a replica that is down only when it comes first", async () => {
     expect((await play([unreachable, hello], { replicas: 3, down: [1] })).engines).toEqual(["http://e0", "http://e2"]);
     expect((await play([hello], { replicas: 2, down: [0, 1] })).engines).toEqual(["http://e0"]);
+    // Nothing better is known: one of them may be back.
+    expect((await play([unreachable, hello], { replicas: 2, down: [0, 1] })).engines).toEqual([
+      "http://e0",
+      "http://e1",
+    ]);
     const busy: Attempt = { status: 503, body: "busy" };
     expect((await play([busy], { replicas: 2, down: [1] })).end).toMatchObject({
       type: "error",

@@ -234,9 +234,13 @@ export class Exchange<Info extends EngineInfo> {
    * a stream that was cut. One that is down would put its own failure in the place of an answer that tells the client more.
    */
   #placeAfter(error: GatewayError): number | undefined {
-    const another = this.#plan.replicas.findIndex(({ up }, place) => up && place > this.#place);
+    const { replicas } = this.#plan;
+    const another = replicas.findIndex(({ up }, place) => up && place > this.#place);
     switch (error.code) {
       case "engine_unreachable":
+        if (another >= 0) return another;
+        // Where none is up, one may have come back since it was looked at.
+        return replicas.some(({ up }) => up) || this.#place + 1 >= replicas.length ? undefined : this.#place + 1;
       case "engine_overloaded":
       case "engine_failed":
       case "engine_misconfigured":
