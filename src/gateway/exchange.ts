@@ -239,8 +239,8 @@ export class Exchange<Info extends EngineInfo> {
     switch (error.code) {
       case "engine_unreachable":
         if (another >= 0) return another;
-        // Where none is up, one may have come back since it was looked at.
-        return replicas.some(({ up }) => up) || this.#place + 1 >= replicas.length ? undefined : this.#place + 1;
+        // One that was down may be back since it was looked at; what it says otherwise is no worse.
+        return this.#place + 1 < replicas.length ? this.#place + 1 : undefined;
       case "engine_overloaded":
       case "engine_failed":
       case "engine_misconfigured":
