@@ -14,6 +14,22 @@ export const ENVIRONMENT_VARIABLES = {
   EVENER_LOG_FORMAT: "auto, json or text.",
 } as const;
 
+/** Which variable a part of the configuration is from: `log.level`, `port`. Undefined for what has none. */
+export function variableOf(path: readonly PropertyKey[]): keyof typeof ENVIRONMENT_VARIABLES | undefined {
+  const name = path[0] === "log" ? path.slice(0, 2).join(".") : String(path[0]);
+  return Object.hasOwn(VARIABLE_OF, name) ? VARIABLE_OF[name] : undefined;
+}
+
+const VARIABLE_OF: Readonly<Record<string, keyof typeof ENVIRONMENT_VARIABLES>> = {
+  engines: "EVENER_ENGINES",
+  host: "EVENER_HOST",
+  port: "EVENER_PORT",
+  data: "EVENER_DATA",
+  database_url: "DATABASE_URL",
+  "log.level": "EVENER_LOG_LEVEL",
+  "log.format": "EVENER_LOG_FORMAT",
+};
+
 /** The part of the configuration that the environment sets; values are checked later, with everything else. */
 export function fromEnvironment(env: Environment): Partial<ConfigInput> {
   const out: Partial<ConfigInput> = {};

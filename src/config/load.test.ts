@@ -56,9 +56,11 @@ describe("loadConfig", () => {
   });
 
   test.each([
-    [{ EVENER_PORT: "high" }, /port/],
-    [{ EVENER_ENGINES: "localhost:8000" }, /engines\.0\.url/],
-    [{ DATABASE_URL: "mysql://x" }, /database_url: must be a postgres/],
+    [{ EVENER_PORT: "high" }, /^EVENER_PORT: must be a whole number from 0 to 65535$/],
+    [{ EVENER_PORT: "70000" }, /^EVENER_PORT: .*65535/],
+    [{ EVENER_ENGINES: "localhost:8000" }, /^EVENER_ENGINES: must be an http/],
+    [{ EVENER_LOG_LEVEL: "loud" }, /^EVENER_LOG_LEVEL: .*debug/],
+    [{ DATABASE_URL: "mysql://x" }, /^DATABASE_URL: must be a postgres/],
     [{ EVENER_CONFIG: "missing.yaml" }, /there is no configuration file/],
   ])("checks the environment: %j", (env, message) => {
     expect(() => load({ env })).toThrow(message);

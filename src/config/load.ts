@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Document, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { type Environment, fromEnvironment } from "./environment.ts";
+import { type Environment, fromEnvironment, variableOf } from "./environment.ts";
 import { type Config, type ConfigInput, configSchema } from "./schema.ts";
 
 /** A mistake in the configuration; its message is one line for the person who wrote it. */
@@ -34,7 +34,7 @@ export function loadConfig({ flags, configFile, env, cwd }: LoadOptions): Loaded
   const present = existsSync(path);
   if (!present && named !== undefined) throw new ConfigError(`there is no configuration file ${path}`);
   const fromFile = present ? readConfigFile(path) : {};
-  const merged = mergeSections(mergeSections(fromFile, fromEnvironment(env)), flags);
+  const merged = mergeSections(mergeSections(fromFile, readEnvironment(env)), flags);
   const parsed = configSchema.safeParse(merged);
   if (!parsed.success) throw new ConfigError(`configuration: ${describeIssue(parsed.error.issues[0])}`);
   const dataDir = resolve(cwd, expandHome(parsed.data.data ?? "~/.evener"));
@@ -55,6 +55,14 @@ function readConfigFile(path: string): Section {
   const checked = configSchema.safeParse(value);
   if (!checked.success) throw new ConfigError(`${path}: ${describeIssue(checked.error.issues[0])}`);
   return value;
+}
+
+function readEnvironment(env: Environment): Section {
+  const value = fromEnvironment(env);
+  const issue = configSchema.safeParse(value).error?.issues[0];
+  if (issue === undefined) return value;
+  const variable = variableOf(issue.path);
+  throw new ConfigError(variable === undefined ? describeIssue(issue) : `${variable}: ${issue.message}`);
 }
 
 function readText(path: string): string {

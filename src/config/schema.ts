@@ -54,7 +54,12 @@ const model = z.strictObject({
 
 export const configSchema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
-  port: z.int().min(0).max(65_535).default(4400).describe("Port to listen on; 0 takes a free one."),
+  port: z
+    .int("must be a whole number from 0 to 65535")
+    .min(0)
+    .max(65_535)
+    .default(4400)
+    .describe("Port to listen on; 0 takes a free one."),
   data: z
     .string()
     .min(1)
