@@ -92,7 +92,7 @@ export function spendLimitRoutes(app: Hono<OrganizationEnv>, options: AdminOptio
     return c.json(withCursor(pageOf(rows.map(auditJson), page), page));
   });
   app.get("/v1/organizations/spend_limits/:id", async (c) =>
-    c.json(spendLimitJson(await findBudget(store.db, parseBudgetId(c.req.param("id"), "spl_")))),
+    c.json(spendLimitJson(await findBudget(store.db, parseBudgetId(c.req.param("id"), "spl_"), c.req.param("id")))),
   );
   app.delete("/v1/organizations/spend_limits/:id", async (c) => {
     const id = parseBudgetId(c.req.param("id"), "spl_");

@@ -89,11 +89,11 @@ export async function budgetsOfKey(
   return readBudgets(db, sql`b.tenant_id = ${tenantId} AND (b.key_id IS NULL OR b.key_id = ${keyId})`);
 }
 
-/** Throws GatewayError `not_found`. */
-export async function findBudget(db: Db, id: bigint): Promise<Budget> {
+/** Throws GatewayError `not_found`, which names the budget as whoever asked did. */
+export async function findBudget(db: Db, id: bigint, name = `bud_${id}`): Promise<Budget> {
   const [budget] = await readBudgets(db, sql`b.id = ${id}::bigint`);
   if (budget === undefined)
-    throw new GatewayError("not_found", `there is no budget with the id ${id}; list them with: evener budget list`);
+    throw new GatewayError("not_found", `there is no budget with the id ${name}; list them with: evener budget list`);
   return budget;
 }
 
