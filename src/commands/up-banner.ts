@@ -43,7 +43,6 @@ export function upBanner({ running, dataDir, source, env, colour }: BannerInput)
           model.replicas.map((state) => `${state.info?.kind ?? "engine"} at ${state.address.name}`).join(", "),
         ]),
       }),
-      "",
     );
   }
   lines.push(

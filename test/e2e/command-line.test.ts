@@ -168,6 +168,7 @@ it("says where it is, which models it has and how to start a client", () => {
   expect(evener.log()).toContain(evener.url);
   expect(evener.log()).toMatch(/test-model\s+131[,.]?072/);
   expect(evener.log()).toContain("evener claude");
+  expect(evener.log()).not.toContain("\n\n\n");
   expect(evener.log()).toContain(evener.dataDir);
 });
 
