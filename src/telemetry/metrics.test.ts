@@ -51,7 +51,6 @@ describe("metrics", () => {
     metrics.watchInFlight(() => running);
     metrics.refused("openai-chat", "unknown_key");
     metrics.attemptFailed("e1", "engine_cut");
-    metrics.repaired("qwen3", "arguments");
     metrics.rowLost();
     metrics.engineUp("e1", true);
     metrics.engineUp("e2", true);
@@ -62,7 +61,6 @@ describe("metrics", () => {
         "evener_in_flight_requests 7",
         'evener_refused_total{wire="openai-chat",code="unknown_key"} 1',
         'evener_engine_failures_total{engine="e1",code="engine_cut"} 1',
-        'evener_repairs_total{model="qwen3",kind="arguments"} 1',
         "evener_usage_rows_lost_total 1",
         'evener_engine_up{engine="e1"} 1',
         'evener_engine_up{engine="e2"} 0',

@@ -35,8 +35,6 @@ export type Metrics = {
   refused(wire: string, code: string): void;
   /** What a request carried without effect, as `where:name`. */
   ignored(wire: string, entries: readonly string[]): void;
-  /** A tool call of a model that had to be mended; `kind` says how. */
-  repaired(model: string, kind: string): void;
   /** A session's prompt did not begin with its last one, so that the engine computes it again from there. */
   prefixBroken(model: string, cause: string): void;
   attemptFailed(engine: string, code: string): void;
@@ -100,12 +98,6 @@ export function createMetrics(): Metrics {
     labelNames: ["wire", "entry"],
     registers,
   });
-  const repairs = new Counter({
-    name: "evener_repairs_total",
-    help: "Tool calls that had to be mended before a client could use them.",
-    labelNames: ["model", "kind"],
-    registers,
-  });
   const failures = new Counter({
     name: "evener_engine_failures_total",
     help: "Attempts on an engine that failed, also where another attempt succeeded.",
@@ -167,7 +159,6 @@ export function createMetrics(): Metrics {
     ignored(wire, entries) {
       for (const entry of entries) ignored.inc({ wire, entry: ignoredEntry(entry) });
     },
-    repaired: (model, kind) => repairs.inc({ model, kind }),
     attemptFailed: (engine, code) => failures.inc({ engine, code }),
     prefixBroken: (model, cause) => prefixBreaks.inc({ model, cause }),
     engineUp: (engine, isUp) => up.set({ engine }, isUp ? 1 : 0),
