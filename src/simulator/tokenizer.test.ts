@@ -14,11 +14,15 @@ test("any text comes back from its tokens", () => {
 
 test("the texts of the tokens add up, and none holds a part of a code point", () => {
   fc.assert(
-    fc.property(text, (original) => {
-      const texts = tokenTexts(original);
-      expect(texts.join("")).toBe(original);
-      expect(texts.every((piece) => piece.isWellFormed() && !piece.includes("\uFFFD"))).toBe(true);
-    }),
+    // U+FFFD is what a part of a code point would become.
+    fc.property(
+      text.filter((value) => !value.includes("\uFFFD")),
+      (original) => {
+        const texts = tokenTexts(original);
+        expect(texts.join("")).toBe(original);
+        expect(texts.every((piece) => piece.isWellFormed() && !piece.includes("\uFFFD"))).toBe(true);
+      },
+    ),
     { examples: [["naïve 👩‍👩‍👧 日本"]] },
   );
 });
