@@ -5,7 +5,7 @@ import { isUniqueViolation } from "../db/store-error.ts";
 import { type Actor, audit } from "./audit.ts";
 import { validName } from "./names.ts";
 
-/** Throws GatewayError `not_found`, and `invalid_request` for a name that is taken or none. */
+/** Throws GatewayError `not_found`, `already_exists`, and `invalid_request` for what is not a name. */
 export async function renameTenant(store: Store, actor: Actor, id: string, name: string): Promise<void> {
   const valid = validName("tenant", name);
   try {
@@ -16,7 +16,7 @@ export async function renameTenant(store: Store, actor: Actor, id: string, name:
     });
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
-    throw new GatewayError("invalid_request", `there is a tenant named ${valid} already`, { param: "name" });
+    throw new GatewayError("already_exists", `there is a tenant named ${valid} already`, { param: "name" });
   }
 }
 

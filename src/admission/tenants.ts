@@ -9,12 +9,12 @@ import { validName } from "./names.ts";
 
 export type Tenant = { id: string; name: string; createdAt: Date; archivedAt: Date | null };
 
-/** Throws GatewayError `invalid_request` when the name is taken or not a name. */
+/** Throws GatewayError `already_exists`, and `invalid_request` for what is not a name. */
 export async function createTenant(store: Store, actor: Actor, name: string): Promise<Tenant> {
   return store.db.transaction().execute(async (trx) => {
     const { tenant, created } = await ensureTenant(trx, actor, name);
     if (!created)
-      throw new GatewayError("invalid_request", `there is a tenant named ${tenant.name} already`, { param: "name" });
+      throw new GatewayError("already_exists", `there is a tenant named ${tenant.name} already`, { param: "name" });
     return tenant;
   });
 }

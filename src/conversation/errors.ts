@@ -88,6 +88,15 @@ export const ERROR_TABLE = {
     retry: "never",
     when: "There is no such path or object.",
   },
+  already_exists: {
+    // Not 409: the official SDKs try that again.
+    status: 400,
+    anthropicType: "invalid_request_error",
+    openaiType: "invalid_request_error",
+    openaiCode: "already_exists",
+    retry: "never",
+    when: "There is one of that name already.",
+  },
   method_not_allowed: {
     status: 405,
     anthropicType: "invalid_request_error",

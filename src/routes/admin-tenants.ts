@@ -29,7 +29,7 @@ export function tenantRoutes(app: Hono<AdminEnv>, options: AdminOptions): void {
     const made = await moneyChange(options, async (trx) => {
       const { tenant, created } = await ensureTenant(trx, actor, body.name);
       if (!created)
-        throw new GatewayError("invalid_request", `there is a tenant named ${tenant.name} already`, { param: "name" });
+        throw new GatewayError("already_exists", `there is a tenant named ${tenant.name} already`, { param: "name" });
       const found = await findTenant(trx, tenant.id);
       if (terms !== undefined) {
         const account = await setTerms(trx, found, terms);

@@ -115,7 +115,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
     expect(listed.body["data"]).toContainEqual(expect.objectContaining({ ...tenant, keys: 0 }));
     expect(await ask("POST", "/tenants", { name: "first" })).toMatchObject({
       status: 400,
-      body: { error: { code: "invalid_request", message: "there is a tenant named first already" } },
+      body: { error: { code: "already_exists", message: "there is a tenant named first already" } },
     });
   });
 
@@ -330,6 +330,10 @@ describe("commands", () => {
     expect((await cli(["key", "create", "--tenant", scripted["tenant_id"]!])).stdout).not.toContain("is new");
 
     expect((await cli(["tenant", "create", "zeta"])).stdout).toMatch(/^Created postpaid tenant zeta \(ten_/);
+    expect(await cli(["tenant", "create", "zeta"])).toMatchObject({
+      code: 1,
+      stderr: "evener: there is a tenant named zeta already\n",
+    });
     expect(await json(["tenant", "list"])).toMatchObject([
       { name: "acme", keys: 3 },
       { name: "zeta", keys: 0 },
