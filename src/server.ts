@@ -56,8 +56,11 @@ type App = { fetch(request: Request, env: HttpBindings): Response | Promise<Resp
 function listenerOf(app: App): ReturnType<typeof getRequestListener> {
   const answer = async (request: Request, env: unknown): Promise<Response> => {
     const bindings = env as HttpBindings;
+    const { incoming } = bindings;
     const response = await app.fetch(request, bindings);
-    await discardBody(bindings.incoming);
+    // Nobody reads a body whose answer is there; a listener that somebody left would pause it for good.
+    if (!incoming.complete) incoming.removeAllListeners("data");
+    await discardBody(incoming);
     return response;
   };
   return getRequestListener(answer, { overrideGlobalObjects: false });

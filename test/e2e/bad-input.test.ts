@@ -198,6 +198,8 @@ it.each<[number, string, () => Record<string, string>]>([
   [404, "POST /v1/nothing", () => bearer()],
   [401, "POST /admin/v1/tenants", () => ({})],
   [401, "POST /v1/organizations/users", () => ({})],
+  // Begun to be read, and given up.
+  [413, "POST /admin/v1/tenants", () => ({ authorization: `Bearer ${evener.adminKey}`, "content-length": "3000000" })],
 ])("%d for %s reaches a client that sends all of a large body before it reads", async (status, line, more) => {
   const { hostname, port } = new URL(evener.url);
   const headers = { host: "x", connection: "close", "content-length": "30000000", ...more() };
