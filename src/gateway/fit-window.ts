@@ -50,7 +50,11 @@ export function fitToWindow(question: FitQuestion): Fit {
   const wanted = cap === undefined ? requested : Math.min(requested ?? cap, cap);
   if (window === undefined) return { kind: "fits", maxTokens: wanted };
   if (isTooLong(question, window)) throw promptTooLong(prompt.tokens, window);
-  if (wanted === undefined || prompt.tokens + wanted <= window) return { kind: "fits", maxTokens: wanted };
+  if (wanted === undefined) {
+    const mayBeCut = question.cutsPrompts && prompt.known === "at-most" && prompt.tokens >= window;
+    return mayBeCut ? { kind: "count-first" } : { kind: "fits", maxTokens: undefined };
+  }
+  if (prompt.tokens + wanted <= window) return { kind: "fits", maxTokens: wanted };
   const room = window - prompt.tokens;
   switch (prompt.known) {
     case "at-most":

@@ -39,7 +39,11 @@ export async function handleChat(
   // One `stop` for both: replaced by another, it kept three times as much alive (decisions/0113-nothing-outlives-its-request.md).
   const answering: Answering = {
     place: -1,
-    stop: (error) => (running === undefined ? sendError(codec, requestId, reply, error) : running.stop(error)),
+    stop(error) {
+      if (running !== undefined) return running.stop(error);
+      gateway.observer.refused(requestId, codec.name, error);
+      sendError(codec, requestId, reply, error);
+    },
   };
   const reply = new Reply(
     req,
@@ -48,9 +52,12 @@ export async function handleChat(
     () => gateway.answering.delete(answering),
   );
   let meter: Meter | undefined;
-  gateway.answering.add(answering);
   try {
-    if (gateway.draining) throw new GatewayError("shutting_down", "the gateway is stopping; send the request again");
+    if (gateway.draining) {
+      res.shouldKeepAlive = false;
+      throw new GatewayError("shutting_down", "the gateway is stopping; send the request again");
+    }
+    gateway.answering.add(answering);
     const known = gateway.keys.authenticate(credentialsOf(req.headers));
     const principal = known instanceof Promise ? await known : known;
     const decoded = codec.decode(await readBody(req, gateway.config.limits.body_bytes), req.headers);
@@ -118,7 +125,11 @@ export async function handleChat(
         stops: gatewayStops(request, target),
         templates: gateway.templates,
         errorContext: { model: model.id, contextWindow: model.contextWindow, maxTokens: request.maxTokens },
-        refit: fit.refit,
+        async refit(error, refused) {
+          const { body, maxTokens } = await fit.refit(error, refused);
+          headers[MAX_TOKENS_HEADER] = String(maxTokens);
+          return body;
+        },
         onAttemptFailed(failed, error) {
           gateway.observer.attemptFailed(requestId, failed.address.name, error);
           if (error.code === "engine_unreachable") void gateway.engines.look(failed);
@@ -171,6 +182,8 @@ function outcomeOf(error: GatewayError): Outcome {
     : "error";
 }
 
+/** Says what `max_tokens` was cut down to. */
+const MAX_TOKENS_HEADER = "x-evener-max-tokens";
 /** Most characters of the list of what was accepted without effect. */
 const IGNORED_LIMIT = 1_000;
 
@@ -185,7 +198,7 @@ function replyHeaders(
     "x-request-id": requestId,
     "x-evener-model": headerSafe(model),
   };
-  if (clampedTo !== undefined) headers["x-evener-max-tokens"] = String(clampedTo);
+  if (clampedTo !== undefined) headers[MAX_TOKENS_HEADER] = String(clampedTo);
   if (request.ignored.length > 0)
     headers["x-evener-ignored"] = headerSafe(request.ignored.join(", ").slice(0, IGNORED_LIMIT));
   return headers;

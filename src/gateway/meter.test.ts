@@ -12,7 +12,7 @@ const FIT: PromptFit = {
   maxOutput: 100,
   clampedTo: undefined,
   count: async () => ({ tokens: 12, exact: true }),
-  refit: async () => BODY,
+  refit: async () => ({ body: BODY, maxTokens: 1 }),
 };
 
 async function reservedMeter() {

@@ -19,7 +19,7 @@ async function fitted({
   kind = "vllm",
 }: {
   bytes?: number;
-  maxTokens?: number;
+  maxTokens?: number | undefined;
   window?: number;
   counts?: number;
   kind?: EngineKind;
@@ -47,12 +47,13 @@ async function fitted({
   const target = chatTarget(gateway.config, "m", info);
   const model = { id: "m", displayName: "m", contextWindow: window, replicas: [replica], alias: "claude-m" };
   const fit = await fitPrompt(gateway, asked, model, replica, target, encodePrompt(asked, target));
-  /** As `refit`, on what the engine answers with a 400. */
-  const after = (message: string) =>
-    fit.refit(
-      engineError(400, {}, JSON.stringify({ error: { message } }), { model: "m", contextWindow: window, maxTokens }),
-      replica,
-    );
+  /** The body of `refit`, on what the engine answers with a 400. */
+  const after = async (message: string) => {
+    const context = { model: "m", contextWindow: window, maxTokens };
+    const again = await fit.refit(engineError(400, {}, JSON.stringify({ error: { message } }), context), replica);
+    expect(sent(again.body)).toBe(again.maxTokens);
+    return again.body;
+  };
   return { ...fit, after };
 }
 
@@ -70,6 +71,8 @@ describe("fitPrompt", () => {
     );
     // Ollama would answer without the prompt's beginning.
     await expect(fitted({ ...csv, kind: "ollama" })).rejects.toThrow("prompt is too long");
+    await expect(fitted({ ...csv, maxTokens: undefined, kind: "ollama" })).rejects.toThrow("prompt is too long");
+    expect(sent((await fitted({ ...csv, maxTokens: undefined, kind: "vllm" })).body)).toBeUndefined();
   });
 
   test("cuts max_tokens to what a counted prompt leaves", async () => {
@@ -107,6 +110,9 @@ describe("fitPrompt", () => {
     test("counts where the engine names no size", async () => {
       const fit = await fitted({ maxTokens: 1_000, window, counts: 7_500 });
       expect(sent(await fit.after(atLeast(7_193)))).toBe(8_192 - 7_500 - 16);
+      // A count below what the engine has found already says nothing but that it is wrong.
+      const less = await fitted({ bytes: 16_000, maxTokens: 32_000, window, counts: 5_000 });
+      expect(sent(await less.after(atLeast(5_001)))).toBe(2_048);
       const beyond = await fitted({ maxTokens: 1_000, window, counts: 9_541 });
       await expect(beyond.after(atLeast(8_193))).rejects.toThrow("prompt is too long: 9541 tokens > 8192 maximum");
       const contradicted = await fitted({ maxTokens: 1_000, window, counts: 7_500 });

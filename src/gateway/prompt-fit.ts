@@ -27,7 +27,7 @@ export type PromptFit = {
    * A body that fits after the engine said that this one does not. Throws `prompt_too_long` with the true window and, if anybody knows
    * it, the true size.
    */
-  refit(error: GatewayError, refused: EngineState<EngineInfo>): Promise<string>;
+  refit(error: GatewayError, refused: EngineState<EngineInfo>): Promise<{ body: string; maxTokens: number }>;
 };
 
 export async function fitPrompt(
@@ -64,7 +64,7 @@ export async function fitPrompt(
     async refit(error, refused) {
       const said = error.overflow;
       if (said === undefined) throw error;
-      const size = said.prompt === undefined ? sizeOf(await count(refused)) : counted(said.prompt);
+      const size = said.prompt === undefined ? believed(sizeOf(await count(refused)), said) : counted(said.prompt);
       const again = fitToWindow({ requested, cap, window: said.window, prompt: size, cutsPrompts });
       const most = Math.min(
         again.kind === "fits" ? (again.maxTokens ?? Infinity) : Infinity,
@@ -74,7 +74,7 @@ export async function fitPrompt(
       const hopeless = said.floor !== undefined && said.floor >= said.window;
       if (hopeless || most >= (maxTokens ?? 0))
         throw size.known === "counted" ? overflowError(said, size.tokens, requested) : error;
-      return bodyWith(most);
+      return { body: bodyWith(most), maxTokens: most };
     },
   };
 }
@@ -85,6 +85,11 @@ function roomAfterRefusal({ known, tokens }: PromptSize, { window, floor }: Said
   if (known === "counted") return Math.max(room - REFIT_MARGIN, Math.ceil(room / 2));
   // The prompt is longer than it was taken for, and nobody knows by how much.
   return floor === undefined ? Infinity : leastRoom(window);
+}
+
+/** A count that the engine has just contradicted, as of a template that /tokenize does not know, is an estimate. */
+function believed(size: PromptSize, { floor = 0 }: SaidOverflow): PromptSize {
+  return floor > size.tokens ? { known: "estimated", tokens: size.tokens } : size;
 }
 
 function counted(tokens: number): PromptSize {

@@ -150,13 +150,22 @@ describe.each(CLAUDE_VERSIONS)("Claude Code %s", (version: ClaudeVersion) => {
     expect(new Set(rows.slice(2))).toEqual(new Set(["ok"]));
   });
 
-  it("asks for a shorter answer when prompt and answer do not fit together, and goes on", async () => {
+  it("hears nothing of an answer that does not fit with its prompt: the gateway asks for a shorter one", async () => {
     const run = await play({ fault: ANSWER_OVERFLOW });
     expectDone(run);
     expect(retries(run)).toEqual([]);
+    expect(story(await mark.rows())).toEqual(["ok", "ok", "ok", "ok"]);
+    const [, refused, fitted] = mark.bodies().map((body) => body["max_tokens"]);
+    expect([refused, fitted]).toEqual([WINDOW / 8, WINDOW - 140_000 - 16]);
+  });
+
+  it("asks for a shorter answer itself when the engine refuses that, too, and goes on", async () => {
+    const run = await play({ fault: ANSWER_OVERFLOW, times: 2 });
+    expectDone(run);
+    expect(retries(run)).toEqual([]);
     expect(story(await mark.rows())).toEqual(["ok", "error: prompt_too_long", "ok", "ok", "ok"]);
-    const [, refused, again] = mark.bodies().map((body) => body["max_tokens"]);
-    expect([refused, again]).toEqual([WINDOW / 8, WINDOW - 140_000 - 1_000]);
+    const [, refused, fitted, again] = mark.bodies().map((body) => body["max_tokens"]);
+    expect([refused, fitted, again]).toEqual([WINDOW / 8, WINDOW - 140_000 - 16, WINDOW - 140_000 - 1_000]);
   });
 
   it("waits for an engine that is down, and goes on when it is back", async () => {
