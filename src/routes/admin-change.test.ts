@@ -4,9 +4,14 @@ import type { Store } from "../db/open-store.ts";
 import { StoreError } from "../db/store-error.ts";
 import { moneyChange } from "./admin-change.ts";
 
-function told(error: Error): Promise<number> {
+/** How often the ledger is told when the transaction fails with this, before the change or after it. */
+function told(error: Error, when: "before" | "after"): Promise<number> {
   let times = 0;
-  const store = { db: { transaction: () => ({ execute: () => Promise.reject(error) }) } } as unknown as Store;
+  const execute = async (change: (trx: unknown) => Promise<unknown>): Promise<never> => {
+    if (when === "after") await change({});
+    throw error;
+  };
+  const store = { db: { transaction: () => ({ execute }) } } as unknown as Store;
   const change = moneyChange({ store, onMoneyChanged: () => times++ }, () => Promise.resolve());
   return change.then(
     () => expect.unreachable("it failed"),
@@ -14,7 +19,8 @@ function told(error: Error): Promise<number> {
   );
 }
 
-test("the ledger is told of a change that may have been committed, and of none that was refused", async () => {
-  expect(await told(new StoreError("unavailable", "the database is away"))).toBe(1);
-  expect(await told(new GatewayError("not_found", "there is no such tenant"))).toBe(0);
+test("the ledger is told of a change that may have been committed, and of none that cannot have been", async () => {
+  const away = new StoreError("unavailable", "the database is away");
+  expect([await told(away, "after"), await told(away, "before")]).toEqual([1, 0]);
+  expect(await told(new GatewayError("not_found", "there is no such tenant"), "after")).toBe(0);
 });

@@ -10,11 +10,16 @@ export async function moneyChange<T>(
   change: (trx: Kysely<Schema>) => Promise<T>,
 ): Promise<T> {
   let result: T;
+  let committing = false;
   try {
-    result = await store.db.transaction().execute(change);
+    result = await store.db.transaction().execute(async (trx) => {
+      const changed = await change(trx);
+      committing = true;
+      return changed;
+    });
   } catch (error) {
-    // It may have been committed all the same.
-    if (isStoreAway(error)) onMoneyChanged?.();
+    // It may have been committed all the same. What did not come so far has changed nothing.
+    if (committing && isStoreAway(error)) onMoneyChanged?.();
     throw error;
   }
   onMoneyChanged?.();
