@@ -76,7 +76,7 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     const item = request.checkpoint();
     const more = request.missing(item);
     if (more <= 0n) request.checked({ amount: request.amount, refused: null });
-    else if (known.take(request.item.tenant_id, request.item.key_id, more))
+    else if (known.take(request.item.tenant_id, request.item.key_id, more, presence.away))
       request.checked({ amount: request.amount + more, refused: null });
     else request.failed(AWAY);
     return item;

@@ -75,17 +75,42 @@ test("what a hold in the database grew by is not left", () => {
   expect(known.admit(item(40))).toMatchObject({ unspent: 40n });
 });
 
-test("what is taken in one outage is not left in the next, and what it did not cost is given back in its own", () => {
-  const known = knowing({ tenantUnspent: 100n });
-  const first = known.outage;
-  expect(known.take("t", "k", 70n)).toBe(true);
-  known.giveBack("t", 20n, first);
-  expect(known.take("t", "k", 51n)).toBe(false);
+test.each<[string, Partial<ReserveResult>]>([
+  ["the tenant's limit", { tenantUnspent: 100n }],
+  ["a budget of the key's own", { keyUnspent: 100n }],
+])(
+  "what is taken of %s in one outage is not left in the next, and what it did not cost is given back in its own",
+  (_what, left) => {
+    const known = knowing(left);
+    const take = (nano: bigint) => known.take("t", "k", nano, true);
+    const first = known.outage;
+    expect(take(70n)).toBe(true);
+    known.giveBack("t", "k", 20n, first);
+    expect(take(51n)).toBe(false);
+    known.reset();
+    expect(take(51n)).toBe(false);
+    expect(take(50n)).toBe(true);
+    known.giveBack("t", "k", 50n, first);
+    expect(take(1n)).toBe(false);
+    known.giveBack("t", "k", 50n, known.outage);
+    expect(take(50n)).toBe(true);
+  },
+);
+
+test("what one key takes is left of another key's own budget, and not of the tenant's", () => {
+  const known = knowing({ tenantUnspent: 100n, keyUnspent: 60n });
+  known.learn(item(0, { key_id: "other" }), heard({ tenantUnspent: 100n, keyUnspent: 60n }), performance.now());
+  expect(known.take("t", "k", 60n, true)).toBe(true);
+  expect(known.take("t", "other", 41n, true)).toBe(false);
+  expect(known.take("t", "other", 40n, true)).toBe(true);
+});
+
+test("what a request takes once the database is back is not taken again in the next outage", () => {
+  const known = knowing({ tenantUnspent: 1_000n });
   known.reset();
-  expect(known.take("t", "k", 51n)).toBe(false);
-  expect(known.take("t", "k", 50n)).toBe(true);
-  known.giveBack("t", 50n, first);
-  expect(known.take("t", "k", 1n)).toBe(false);
-  known.giveBack("t", 50n, known.outage);
-  expect(known.take("t", "k", 50n)).toBe(true);
+  expect(known.take("t", "k", 600n, false)).toBe(true);
+  expect(known.take("t", "k", 401n, false)).toBe(false);
+  // Charged meanwhile, and heard of.
+  known.learn(item(0), heard({ tenantUnspent: 400n }), performance.now());
+  expect(known.take("t", "k", 400n, true)).toBe(true);
 });

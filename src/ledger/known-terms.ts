@@ -24,12 +24,12 @@ export type KnownTerms = {
   free(tenantId: string, keyId: string, model: string): AdmittedTerms | undefined;
   /** The terms for a request while the database is away; undefined: not known well enough, or no room. */
   admit(item: ReserveItem): AdmittedTerms | undefined;
-  /** Takes more for a request that was let in. False: there is no room. */
-  take(tenantId: string, keyId: string, nano: bigint): boolean;
+  /** Takes more for a request that was let in. False: there is no room. `away`: whether the database still is; else it hears of it with the end. */
+  take(tenantId: string, keyId: string, nano: bigint, away: boolean): boolean;
   /** Counts the times without the database: what is taken in one is given back in the same, or not at all. */
   readonly outage: number;
   /** Gives back what a request held and did not cost. `outage`: in which it was taken. */
-  giveBack(tenantId: string, nano: bigint, outage: number): void;
+  giveBack(tenantId: string, keyId: string, nano: bigint, outage: number): void;
   /** The database holds so much more for a request. */
   grew(tenantId: string, keyId: string, nano: bigint): void;
   /** The database is back: what was taken is in its books, or will be, and no longer left. */
@@ -50,6 +50,7 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
   /** What a key's own budgets leave. */
   const keys = new Map<string, Room>();
   const prices = new Map<string, { price: Price | null; at: number }>();
+  /** By tenant, and by tenant and key as in `keys`. */
   const taken = new Map<string, bigint>();
   let outage = 0;
   /** The database's clock less this machine's, in milliseconds: prices and periods go by the database's. */
@@ -65,13 +66,20 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
     reservedAt: now(),
   });
 
-  const take = (tenantId: string, keyId: string, nano: bigint): boolean => {
+  const lessen = (tenantId: string, keyId: string, nano: bigint): void => {
+    for (const room of [tenants.get(tenantId), keys.get(`${tenantId} ${keyId}`)])
+      if (room !== undefined && room.unspent !== null) room.unspent -= nano;
+  };
+
+  const take = (tenantId: string, keyId: string, nano: bigint, away: boolean): boolean => {
+    const who = `${tenantId} ${keyId}`;
     const tenant = tenants.get(tenantId);
-    const key = keys.get(`${tenantId} ${keyId}`);
+    const key = keys.get(who);
     if (tenant?.terms !== "postpaid" || key === undefined) return false;
-    const sum = (taken.get(tenantId) ?? 0n) + nano;
-    if (![tenant, key].every(({ unspent }) => unspent === null || sum <= unspent)) return false;
-    taken.set(tenantId, sum);
+    const sums = [(taken.get(tenantId) ?? 0n) + nano, (taken.get(who) ?? 0n) + nano] as const;
+    if (![tenant, key].every(({ unspent }, at) => unspent === null || sums[at]! <= unspent)) return false;
+    if (away) taken.set(tenantId, sums[0]).set(who, sums[1]);
+    else lessen(tenantId, keyId, nano);
     return true;
   };
 
@@ -108,7 +116,7 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
       if (price === null) return unpriced();
       if (price === undefined) return undefined;
       const amount = holdFor(price, item.input, item.output);
-      if (!take(item.tenant_id, item.key_id, amount)) return undefined;
+      if (!take(item.tenant_id, item.key_id, amount, true)) return undefined;
       const tenant = tenants.get(item.tenant_id) as KnownTenant;
       const unspent = least(tenant.unspent, keys.get(`${item.tenant_id} ${item.key_id}`)?.unspent ?? null);
       return { accountId: tenant.accountId, price, amount, unspent, reservedAt: now() };
@@ -117,17 +125,20 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
     get outage() {
       return outage;
     },
-    giveBack(tenantId, nano, takenIn) {
-      const already = taken.get(tenantId);
-      if (takenIn === outage && already !== undefined) taken.set(tenantId, already > nano ? already - nano : 0n);
+    giveBack(tenantId, keyId, nano, takenIn) {
+      if (takenIn !== outage) return;
+      for (const who of [tenantId, `${tenantId} ${keyId}`]) {
+        const already = taken.get(who);
+        if (already !== undefined) taken.set(who, already > nano ? already - nano : 0n);
+      }
     },
-    grew(tenantId, keyId, nano) {
-      lessen(tenants.get(tenantId), nano);
-      lessen(keys.get(`${tenantId} ${keyId}`), nano);
-    },
+    grew: lessen,
     reset() {
       // Until it says so itself: it may be away again before it is asked.
-      for (const [tenantId, nano] of taken) lessen(tenants.get(tenantId), nano);
+      for (const [who, nano] of taken) {
+        const room = tenants.get(who) ?? keys.get(who);
+        if (room !== undefined && room.unspent !== null) room.unspent -= nano;
+      }
       taken.clear();
       outage++;
     },
@@ -140,8 +151,4 @@ function remember<T extends { at: number }>(map: Map<string, T>, name: string, h
   if (known !== undefined && known.at > heard.at) return;
   if (known === undefined && map.size >= CAPACITY) map.clear();
   map.set(name, heard);
-}
-
-function lessen(room: Room | undefined, nano: bigint): void {
-  if (room !== undefined && room.unspent !== null) room.unspent -= nano;
 }

@@ -155,7 +155,7 @@ export function createLedger(
       let ended: Promise<void> | undefined;
       const endOnce = (item: SettleItem, charged: Usage = NOTHING): Promise<void> => {
         checkpointer.remove(live);
-        if (heldBy === "known") known.giveBack(request.tenantId, live.unused(charged), outage);
+        if (heldBy === "known") known.giveBack(request.tenantId, request.keyId, live.unused(charged), outage);
         return end(item, onApplied);
       };
       const reserved = { accountId, priceId, reservedAt };
