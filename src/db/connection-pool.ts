@@ -51,7 +51,37 @@ export function postgresPool(url: string, { patient }: { patient: boolean }): Co
     cut,
   );
   if (!patient) return connections;
-  return { ...connections, end: async () => void (await Promise.all([connections.end(), cut()])) };
+  const end = async (): Promise<void> => void (await Promise.all([connections.end(), cut()]));
+  return { ...inTurn(connections, PATIENT_CONNECTIONS), end };
+}
+
+/** Lets so many have a connection at a time. The others wait for their turn as long as it takes; pg's pool gives them as long as it gives a server to connect. */
+function inTurn(connections: Connections, places: number): Connections {
+  let free = places;
+  const waiting: (() => void)[] = [];
+  const leave = (): void => {
+    const next = waiting.shift();
+    if (next === undefined) free++;
+    else next();
+  };
+  return {
+    ...connections,
+    async connect() {
+      if (free > 0) free--;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+      try {
+        const client = await connections.connect();
+        const release = (): void => {
+          client.release();
+          leave();
+        };
+        return { ...client, release };
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    },
+  };
 }
 
 /** PGlite has one connection: who takes it has it alone. A worker that died is replaced, and Postgres recovers from its log. */

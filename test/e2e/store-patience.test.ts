@@ -39,6 +39,13 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       expect(ended).toBe(outcome);
     });
 
+    it("more reports than there are connections for them wait for their turn, however long that is", async () => {
+      const slow = Array.from({ length: 4 }, () => sql`SELECT pg_sleep(4)`.execute(test.store.patient));
+      const { rows } = await sql<{ one: number }>`SELECT 1 AS one`.execute(test.store.patient);
+      expect(rows).toEqual([{ one: 1 }]);
+      await Promise.all(slow);
+    });
+
     it("the ledger is verified although it takes an hour, and what still runs when the store closes is cut", async () => {
       const { store } = test;
       const waiting = async (): Promise<boolean> => {
