@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
@@ -23,4 +23,25 @@ it("goes on in another file where one cannot be made, and all that it acknowledg
   const left = await openLeftBehind(dataDir, { ledger: "a", owner: "next" }, (what) => problems.push(what));
   onTestFinished(() => left.release());
   expect([left.records, left.first, problems]).toEqual([["kept"], 3, []]);
+});
+
+it("sees that a file was cut short although one without a head stands behind it", async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "evener-journal-"));
+  onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
+  const directory = join(dataDir, "journal", "1");
+  mkdirSync(directory, { recursive: true });
+  const journal = createJournal({ directory, first: 1, ledger: "a" });
+  await journal.append(() => "first").durable;
+  await journal.roll();
+  writeFileSync(join(directory, "00000002.journal"), "");
+  await expect(journal.append(() => "lost").durable).rejects.toThrow("EEXIST");
+  await journal.append(() => "third").durable;
+  await journal.close();
+  const first = join(directory, "00000001.journal");
+  truncateSync(first, statSync(first).size - 2);
+
+  const problems: string[] = [];
+  const left = await openLeftBehind(dataDir, { ledger: "a", owner: "next" }, (what) => problems.push(what));
+  onTestFinished(() => left.release());
+  expect([left.records, problems]).toEqual([["third"], [expect.stringContaining("damaged")]]);
 });

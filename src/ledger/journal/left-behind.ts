@@ -59,6 +59,11 @@ export async function openLeftBehind(
         onProblem(`the journal ${path} belongs to another database, and is left alone`);
         continue;
       }
+      if (segment.ledger === undefined) {
+        // Not even its head is whole: nothing stands between the files before and behind it.
+        read.push(path);
+        continue;
+      }
       const { previous } = segment;
       if (previous !== null && before?.number === previous.number && before.end < previous.bytes) {
         const damaged = join(directory, segmentName(previous.number));
