@@ -15,10 +15,14 @@ export type Verification = { ok: boolean; checks: Check[] };
 const MOST_ROWS = 100;
 
 /**
- * Which rows of usage may have a price that was followed by another before they were reserved: those that were let in while the database was
- * away, at the price that their gateway had heard of last. They have no hold. The embedded database has one gateway, which knows its prices.
+ * Which rows of usage may have a price that was followed by another (`n`) before they were reserved: those that were let in while the database did
+ * not answer, at the price that their gateway had heard of last; they have no hold. The embedded database has one gateway, which knows its prices, but for
+ * those that were set ahead.
  */
-const FOLLOWED = { postgres: "u.held IS NULL", pglite: "false" } as const;
+const FOLLOWED = {
+  postgres: "u.held IS NULL",
+  pglite: "u.held IS NULL AND n.valid_from > n.created_at + interval '1 minute'",
+} as const;
 
 /** Each query yields the rows that break its rule, and nothing else. */
 const checksOf = (kind: Store["kind"]): readonly { name: string; rule: string; query: string }[] => [
@@ -92,7 +96,7 @@ const checksOf = (kind: Store["kind"]): readonly { name: string; rule: string; q
     // A price that was being set in that very moment may have been either; clocks of an outage agree within minutes.
     query: `SELECT u.request_id, u.model, u.reserved_at, u.price_id, p.valid_from FROM usage_event u JOIN price_version p ON p.id = u.price_id
       WHERE p.model <> u.model OR p.valid_from > u.reserved_at + interval '5 minutes'
-        OR NOT (${FOLLOWED[kind]}) AND EXISTS (SELECT FROM price_version n WHERE n.model = p.model AND n.valid_from > p.valid_from
+        OR EXISTS (SELECT FROM price_version n WHERE n.model = p.model AND n.valid_from > p.valid_from AND NOT (${FOLLOWED[kind]})
           AND n.valid_from < u.reserved_at - interval '5 minutes' AND n.created_at < u.reserved_at - interval '5 minutes')`,
   },
   {

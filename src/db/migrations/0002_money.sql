@@ -668,7 +668,7 @@ BEGIN
   -- Whoever writes the usage row charges for it. Of a request that is there twice the first is written, the truth before what was recovered.
   WITH freed AS (
     DELETE FROM hold h WHERE h.request_id = ANY (p_requests)
-    RETURNING h.request_id, h.account_id, h.tenant_id, h.key_id, h.reserved_at, h.amount),
+    RETURNING h.request_id, h.account_id, h.tenant_id, h.key_id, h.reserved_at, h.price_id, h.amount),
   added AS (
     INSERT INTO usage_event (request_id, tenant_id, key_id, model, requested_model, wire, streamed, session, agent, input_uncached,
       cache_read, cache_write, output, reasoning, counted_by, outcome, finish_reason, error_code, engine, started_at, first_token_ms,
@@ -676,7 +676,9 @@ BEGIN
     SELECT i.request_id, i.tenant_id, i.key_id, i.model, i.requested_model, i.wire, i.streamed, i.session, i.agent, i.input_uncached,
       i.cache_read, i.cache_write, i.output, i.reasoning, i.counted_by, i.outcome, i.finish_reason, i.error_code, i.engine, i.started_at,
       i.first_token_ms, i.duration_ms, i.repeat_of, i.prefix_break, i.account_id, i.price_id, i.reserved_at, i.cut_by, coalesce(i.unbilled_prompt, 0),
-      coalesce(i.unbilled_output, 0), f.amount,
+      coalesce(i.unbilled_output, 0),
+      -- A hold at another price was made for a request that had been let in without an answer of the database: it was not held for at this price.
+      CASE WHEN f.price_id IS NOT DISTINCT FROM i.price_id THEN f.amount END,
       CASE WHEN i.billed AND i.account_id IS NOT NULL
         THEN cost_of(v, i.input_uncached, i.cache_read, i.cache_write, i.output) ELSE 0 END
     FROM unnest(p_items) i LEFT JOIN freed f USING (request_id) LEFT JOIN price_version v ON v.id = i.price_id
