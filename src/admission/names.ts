@@ -16,7 +16,7 @@ export function validName(what: "tenant" | "key", name: string): string {
       { param: "name" },
     );
   if (what === "tenant" && TENANT_ID.test(normal))
-    throw new GatewayError("invalid_request", `${normal} looks like a tenant's id, and there is no tenant with it`, {
+    throw new GatewayError("invalid_request", `${normal} looks like a tenant's id; take another name`, {
       param: "name",
     });
   return normal;

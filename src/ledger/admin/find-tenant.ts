@@ -12,7 +12,7 @@ export async function findTenant(db: Db, nameOrId: string): Promise<FoundTenant>
     db,
     sql<{ id: string; name: string; account_id: bigint }>`
       SELECT t.id, t.name, a.id AS account_id FROM tenant t JOIN account a ON a.tenant_id = t.id
-      WHERE t.name = ${nameOrId} OR t.id = ${nameOrId} ORDER BY t.id = ${nameOrId} DESC LIMIT 1`,
+      WHERE t.name = ${nameOrId.normalize("NFC")} OR t.id = ${nameOrId} ORDER BY t.id = ${nameOrId} DESC LIMIT 1`,
   );
   if (row === undefined)
     throw new GatewayError("not_found", `there is no tenant named ${nameOrId}`, { param: "tenant" });
