@@ -16,8 +16,12 @@ export function validName(what: "tenant" | "key", name: string): string {
       { param: "name" },
     );
   if (what === "tenant" && TENANT_ID.test(normal))
-    throw new GatewayError("invalid_request", `${normal} looks like a tenant's id; take another name`, {
-      param: "name",
-    });
+    throw new GatewayError(
+      "invalid_request",
+      `there is no tenant named ${normal}, and none can be: that looks like a tenant's id`,
+      {
+        param: "name",
+      },
+    );
   return normal;
 }

@@ -159,7 +159,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
     expect((await ask("GET", `/usage?tenant=${id}`)).status).toBe(200);
     const unknown = `ten_${"0".repeat(24)}`;
     expect((await ask("POST", "/keys", { tenant: unknown })).body).toMatchObject({
-      error: { message: expect.stringContaining("there is no tenant with it") },
+      error: { message: expect.stringContaining("looks like a tenant's id") },
     });
     expect((await ask("POST", "/tenants", { name: id })).status).toBe(400);
     // From before such names were refused.
