@@ -62,7 +62,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("keys on $kind", ({ open 
 
   it("refuses a tenant's name that is taken", async () => {
     await createTenant(store, ACTOR, "taken");
-    await expect(createTenant(store, ACTOR, "taken")).rejects.toMatchObject({ code: "invalid_request", param: "name" });
+    await expect(createTenant(store, ACTOR, "taken")).rejects.toMatchObject({ code: "already_exists", param: "name" });
   });
 
   it("keeps no key in any table", async () => {
