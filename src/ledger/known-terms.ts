@@ -66,20 +66,26 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
     reservedAt: now(),
   });
 
-  const lessen = (tenantId: string, keyId: string, nano: bigint): void => {
-    for (const room of [tenants.get(tenantId), keys.get(`${tenantId} ${keyId}`)])
-      if (room !== undefined && room.unspent !== null) room.unspent -= nano;
+  /** Whose room a request takes: its tenant's, which all keys share, and its key's own. */
+  const sharers = (tenantId: string, keyId: string) => [tenantId, `${tenantId} ${keyId}`] as const;
+  const roomOf = (who: string): Room | undefined => tenants.get(who) ?? keys.get(who);
+  const lessen = (who: string, nano: bigint): void => {
+    const room = roomOf(who);
+    if (room !== undefined && room.unspent !== null) room.unspent -= nano;
   };
 
   const take = (tenantId: string, keyId: string, nano: bigint, away: boolean): boolean => {
-    const who = `${tenantId} ${keyId}`;
-    const tenant = tenants.get(tenantId);
-    const key = keys.get(who);
-    if (tenant?.terms !== "postpaid" || key === undefined) return false;
-    const sums = [(taken.get(tenantId) ?? 0n) + nano, (taken.get(who) ?? 0n) + nano] as const;
-    if (![tenant, key].every(({ unspent }, at) => unspent === null || sums[at]! <= unspent)) return false;
-    if (away) taken.set(tenantId, sums[0]).set(who, sums[1]);
-    else lessen(tenantId, keyId, nano);
+    if (tenants.get(tenantId)?.terms !== "postpaid") return false;
+    const sum = (who: string): bigint => (taken.get(who) ?? 0n) + nano;
+    const fits = (who: string): boolean => {
+      const room = roomOf(who);
+      return room !== undefined && (room.unspent === null || sum(who) <= room.unspent);
+    };
+    const both = sharers(tenantId, keyId);
+    if (!both.every(fits)) return false;
+    for (const who of both)
+      if (away) taken.set(who, sum(who));
+      else lessen(who, nano);
     return true;
   };
 
@@ -127,18 +133,17 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
     },
     giveBack(tenantId, keyId, nano, takenIn) {
       if (takenIn !== outage) return;
-      for (const who of [tenantId, `${tenantId} ${keyId}`]) {
+      for (const who of sharers(tenantId, keyId)) {
         const already = taken.get(who);
         if (already !== undefined) taken.set(who, already > nano ? already - nano : 0n);
       }
     },
-    grew: lessen,
+    grew(tenantId, keyId, nano) {
+      for (const who of sharers(tenantId, keyId)) lessen(who, nano);
+    },
     reset() {
       // Until it says so itself: it may be away again before it is asked.
-      for (const [who, nano] of taken) {
-        const room = tenants.get(who) ?? keys.get(who);
-        if (room !== undefined && room.unspent !== null) room.unspent -= nano;
-      }
+      for (const [who, nano] of taken) lessen(who, nano);
       taken.clear();
       outage++;
     },
