@@ -59,6 +59,11 @@ export function formatUsd(nano: bigint): string {
   return formatDecimal(nano, NANO);
 }
 
+/** nano-USD as whole cents, rounded down; none where it is below zero. */
+export function wholeCents(nano: bigint): bigint {
+  return nano < 0n ? 0n : nano / 10_000_000n;
+}
+
 /** pico-USD a token as USD a million tokens, exact. */
 export function formatPrice(pico: bigint): string {
   return formatDecimal(pico, PICO_OF_A_MILLION);

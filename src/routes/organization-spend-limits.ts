@@ -9,7 +9,7 @@ import { listKeys } from "../admission/keys.ts";
 import { type Budget, type BudgetScope, findBudget, listBudgets } from "../ledger/admin/budgets.ts";
 import { findTenant } from "../ledger/admin/find-tenant.ts";
 import { rowsOf } from "../ledger/admin/read-rows.ts";
-import { parseUsd } from "../ledger/money.ts";
+import { parseUsd, wholeCents } from "../ledger/money.ts";
 import { formatScaled } from "../ledger/scaled.ts";
 import { changeBudget, dropBudget, keyTarget, parseBudgetId } from "./admin-budgets.ts";
 import { moneyChange } from "./admin-change.ts";
@@ -149,7 +149,7 @@ function effectiveOf(key: { id: string; name: string; tenantId: string }, budget
       spend_limit_id: `spl_${tightest.id}`,
       amount: formatScaled(tightest.amount, NANO_A_CENT),
       // Anthropic's clients read a whole number here.
-      period_to_date_spend: `${tightest.spent < 0n ? 0n : tightest.spent / 10n ** BigInt(NANO_A_CENT)}`,
+      period_to_date_spend: String(wholeCents(tightest.spent)),
       currency: "USD",
       period: PERIOD_NAMES[period],
       resets_at: tightest.resetsAt.toISOString(),

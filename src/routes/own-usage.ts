@@ -7,12 +7,11 @@ import { sql } from "kysely";
 import { GatewayError } from "../conversation/errors.ts";
 import { type SpendCap, isFurther, percentSpent, surpassedThreshold } from "../conversation/spend-cap.ts";
 import { type Budget, budgetsOfKey } from "../ledger/admin/budgets.ts";
+import { wholeCents } from "../ledger/money.ts";
 import { type Db, rowOf } from "../ledger/admin/read-rows.ts";
 import type { AdminOptions } from "./admin.ts";
 import { PERIOD_NAMES } from "./organization-spend-limits.ts";
 import type { OrganizationEnv } from "./organization-caller.ts";
-
-const NANO_A_CENT = 10_000_000n;
 
 export function ownUsageRoute(app: Hono<OrganizationEnv>, { store }: AdminOptions): void {
   app.get("/api/oauth/usage", async (c) => {
@@ -64,7 +63,7 @@ function percent(cap: SpendCap): number {
 }
 
 function cents(nano: bigint): number {
-  return Number((nano < 0n ? 0n : nano) / NANO_A_CENT);
+  return Number(wholeCents(nano));
 }
 
 type Spent = { day: bigint; week: bigint; month: bigint };
