@@ -6,7 +6,7 @@ import { type AllowedModels, validModels } from "./allowed-models.ts";
 import { type Actor, audit } from "./audit.ts";
 import { hashKey, keyHint, newKey } from "./key-format.ts";
 import { validName } from "./names.ts";
-import { ensureTenant, tenantNamed } from "./tenants.ts";
+import { ensureTenant, findTenant } from "./tenants.ts";
 
 export type VirtualKey = {
   id: string;
@@ -52,7 +52,7 @@ export async function createKey(
   const limits = limitsDetail({ expiresAt: wanted.expiresAt, models: models ?? undefined });
   assertAhead(wanted.expiresAt);
   return store.db.transaction().execute(async (trx) => {
-    const known = await tenantNamed(trx, wanted.tenant);
+    const known = await findTenant(trx, wanted.tenant);
     const { tenant, created } = known
       ? { tenant: known, created: false }
       : await ensureTenant(trx, actor, wanted.tenant);
@@ -83,7 +83,7 @@ export async function createKey(
 
 /** All keys, those revoked and expired included, by tenant and time. An unknown tenant is GatewayError `not_found`. */
 export async function listKeys(store: Store, filter: { tenant?: string | undefined } = {}): Promise<VirtualKey[]> {
-  const tenant = filter.tenant === undefined ? undefined : await tenantNamed(store.db, filter.tenant);
+  const tenant = filter.tenant === undefined ? undefined : await findTenant(store.db, filter.tenant);
   if (filter.tenant !== undefined && tenant === undefined)
     throw new GatewayError("not_found", `there is no tenant named ${filter.tenant}`);
   let query = store.db

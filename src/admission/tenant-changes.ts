@@ -4,6 +4,7 @@ import type { Store } from "../db/open-store.ts";
 import { isUniqueViolation } from "../db/store-error.ts";
 import { type Actor, audit } from "./audit.ts";
 import { validName } from "./names.ts";
+import { nameTaken } from "./tenants.ts";
 
 /** Throws GatewayError `not_found`, `already_exists`, and `invalid_request` for what is not a name. */
 export async function renameTenant(store: Store, actor: Actor, id: string, name: string): Promise<void> {
@@ -16,7 +17,7 @@ export async function renameTenant(store: Store, actor: Actor, id: string, name:
     });
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
-    throw new GatewayError("already_exists", `there is a tenant named ${valid} already`, { param: "name" });
+    throw nameTaken(valid);
   }
 }
 

@@ -4,6 +4,7 @@ import { GatewayError } from "../conversation/errors.ts";
 import { newId } from "../db/new-id.ts";
 import type { Store } from "../db/open-store.ts";
 import type { Schema } from "../db/schema.ts";
+import { tenantNamed } from "../db/tenant-named.ts";
 import { type Actor, audit } from "./audit.ts";
 import { validName } from "./names.ts";
 
@@ -11,23 +12,23 @@ export type Tenant = { id: string; name: string; createdAt: Date; archivedAt: Da
 
 /** Throws GatewayError `already_exists`, and `invalid_request` for what is not a name. */
 export async function createTenant(store: Store, actor: Actor, name: string): Promise<Tenant> {
-  return store.db.transaction().execute(async (trx) => {
-    const { tenant, created } = await ensureTenant(trx, actor, name);
-    if (!created)
-      throw new GatewayError("already_exists", `there is a tenant named ${tenant.name} already`, { param: "name" });
-    return tenant;
-  });
+  return store.db.transaction().execute((trx) => newTenant(trx, actor, name));
 }
 
-/** By id or name; an id wins over a name that looks like one. */
-export async function tenantNamed(db: Kysely<Schema>, idOrName: string): Promise<Tenant | undefined> {
-  const row = await db
-    .selectFrom("tenant")
-    .selectAll()
-    .where((where) => where.or([where("id", "=", idOrName), where("name", "=", idOrName.normalize("NFC"))]))
-    .orderBy((order) => order("id", "=", idOrName), "desc")
-    .limit(1)
-    .executeTakeFirst();
+/** As `createTenant`, within a transaction. */
+export async function newTenant(trx: Kysely<Schema>, actor: Actor, name: string): Promise<Tenant> {
+  const { tenant, created } = await ensureTenant(trx, actor, name);
+  if (!created) throw nameTaken(tenant.name);
+  return tenant;
+}
+
+export function nameTaken(name: string): GatewayError {
+  return new GatewayError("already_exists", `there is a tenant named ${name} already`, { param: "name" });
+}
+
+/** By its id or name. */
+export async function findTenant(db: Kysely<Schema>, idOrName: string): Promise<Tenant | undefined> {
+  const row = await tenantNamed(db, idOrName);
   return row && toTenant(row);
 }
 

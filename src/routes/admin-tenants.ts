@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Context, Hono } from "hono";
 import { z } from "zod";
 import { audit } from "../admission/audit.ts";
-import { type Tenant, ensureTenant, listTenants } from "../admission/tenants.ts";
+import { type Tenant, newTenant, listTenants } from "../admission/tenants.ts";
 import { GatewayError } from "../conversation/errors.ts";
 import { type Account, type Terms, accountsByTenant, creditTenant, setTerms } from "../ledger/admin/accounts.ts";
 import { findTenant } from "../ledger/admin/find-tenant.ts";
@@ -27,9 +27,7 @@ export function tenantRoutes(app: Hono<AdminEnv>, options: AdminOptions): void {
     const terms = termsOf(body);
     const actor = c.get("admin").id;
     const made = await moneyChange(options, async (trx) => {
-      const { tenant, created } = await ensureTenant(trx, actor, body.name);
-      if (!created)
-        throw new GatewayError("already_exists", `there is a tenant named ${tenant.name} already`, { param: "name" });
+      const tenant = await newTenant(trx, actor, body.name);
       const found = await findTenant(trx, tenant.id);
       if (terms !== undefined) {
         const account = await setTerms(trx, found, terms);

@@ -1,22 +1,20 @@
 /** Finds the tenant or key that an administrator names. */
 import { sql } from "kysely";
 import { GatewayError } from "../../conversation/errors.ts";
+import { tenantNamed } from "../../db/tenant-named.ts";
 import { type Db, rowOf } from "./read-rows.ts";
 
 export type FoundTenant = { id: string; name: string; accountId: bigint };
 export type FoundKey = { id: string; name: string; tenant: FoundTenant };
 
-/** By id or name; an id wins over a name that looks like one. Throws GatewayError `not_found`. */
+/** By its id or name. Throws GatewayError `not_found`. */
 export async function findTenant(db: Db, nameOrId: string): Promise<FoundTenant> {
-  const row = await rowOf(
-    db,
-    sql<{ id: string; name: string; account_id: bigint }>`
-      SELECT t.id, t.name, a.id AS account_id FROM tenant t JOIN account a ON a.tenant_id = t.id
-      WHERE t.name = ${nameOrId.normalize("NFC")} OR t.id = ${nameOrId} ORDER BY t.id = ${nameOrId} DESC LIMIT 1`,
-  );
-  if (row === undefined)
+  const tenant = await tenantNamed(db, nameOrId);
+  if (tenant === undefined)
     throw new GatewayError("not_found", `there is no tenant named ${nameOrId}`, { param: "tenant" });
-  return { id: row.id, name: row.name, accountId: row.account_id };
+  const account = await rowOf(db, sql<{ id: bigint }>`SELECT id FROM account WHERE tenant_id = ${tenant.id}`);
+  if (account === undefined) throw new Error(`the tenant ${tenant.id} has no account`);
+  return { id: tenant.id, name: tenant.name, accountId: account.id };
 }
 
 /** By id. Throws GatewayError `not_found`. */
