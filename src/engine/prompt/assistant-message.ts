@@ -50,12 +50,12 @@ export function isEmpty(message: AssistantMessage): boolean {
   );
 }
 
-/** Two assistant messages in a row are one turn; the first has no calls, else their results would stand between. */
+/** Two assistant messages in a row are one turn. */
 export function mergeAssistant(first: AssistantMessage, second: AssistantMessage): void {
   first.content += second.content;
   for (const field of ["reasoning", "reasoning_content"] as const) {
     const text = second[field];
     if (text !== undefined) first[field] = first[field] === undefined ? text : `${first[field]}\n${text}`;
   }
-  if (second.tool_calls) first.tool_calls = second.tool_calls;
+  if (second.tool_calls) first.tool_calls = [...(first.tool_calls ?? []), ...second.tool_calls];
 }

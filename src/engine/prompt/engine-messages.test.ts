@@ -125,6 +125,53 @@ describe("tool results", () => {
     ]);
   });
 
+  it("answer all calls of an answer that the client keeps as several messages", () => {
+    const both = [
+      { role: "user", content: "1" },
+      { role: "assistant", content: "", tool_calls: [call("a"), call("b")] },
+      { role: "tool", tool_call_id: "a", content: "A" },
+      { role: "tool", tool_call_id: "b", content: "B" },
+    ];
+    expect(render([user("1"), assistant("", "a"), assistant("", "b"), result("b", "B"), result("a", "A")])).toEqual(
+      both,
+    );
+    expect(
+      render([user("1"), assistant("", "a"), user(""), assistant("", "b"), result("a", "A"), result("b", "B")]),
+    ).toEqual(both);
+    expect(render([user("1"), assistant("", "a"), assistant("so"), result("a", "A")]).slice(1)).toEqual([
+      { role: "assistant", content: "so", tool_calls: [call("a")] },
+      { role: "tool", tool_call_id: "a", content: "A" },
+    ]);
+    // A result further on is another turn's.
+    const later = [
+      user("1"),
+      assistant("", "a"),
+      assistant("", "b"),
+      result("b", "B"),
+      assistant("x"),
+      result("a", "A"),
+    ];
+    expect(render(later).slice(1, 3)).toEqual([
+      { role: "assistant", content: "", tool_calls: [call("a")] },
+      { role: "tool", tool_call_id: "a", content: RESULT_MISSING },
+    ]);
+  });
+
+  it("follow a late tool's definition that stood between the calls", () => {
+    const tools = [tool("Late", { deferred: true })];
+    const reference: Message = { role: "user", content: [{ type: "tool-reference", name: "Late" }] };
+    const messages = render(
+      [user("1"), assistant("", "a"), reference, assistant("", "b"), result("a", "A"), result("b", "B")],
+      {},
+      { tools },
+    );
+    expect(messages.slice(1, 3)).toEqual([
+      { role: "assistant", content: "", tool_calls: [call("a"), call("b")] },
+      { role: "tool", tool_call_id: "a", content: "A" },
+    ]);
+    expect(messages.at(-1)).toMatchObject({ role: "user", content: expect.stringContaining("Late") });
+  });
+
   it("become text when they answer no call, or one already answered", () => {
     expect(render([user("1"), assistant("yo"), result("lost", "L")])).toEqual([
       { role: "user", content: "1" },
@@ -279,6 +326,15 @@ describe("answers", () => {
       { role: "assistant", content: "ab", tool_calls: [call("x")] },
       { role: "tool", tool_call_id: "x", content: "X" },
     ]);
+  });
+
+  it("are not gone on with behind a user message, even an empty one", () => {
+    expect(render([user("1"), assistant("I will"), user("")])).toEqual([
+      { role: "user", content: "1" },
+      { role: "assistant", content: "I will" },
+      { role: "user", content: "" },
+    ]);
+    expect(render([user("")])).toEqual([{ role: "user", content: "" }]);
   });
 
   it("at the end are continued, unless there is no text to continue", () => {

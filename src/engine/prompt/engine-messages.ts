@@ -21,7 +21,7 @@ export function engineMessages(request: ChatRequest, profile: PromptProfile): En
   // What waits to be rendered: the calls of the last answer, and everything since.
   let calls: readonly EngineToolCall[] = [];
   let turn: TurnMessage[] = [];
-  for (const message of conversation) {
+  for (const [place, message] of conversation.entries()) {
     if (message.role !== "assistant") {
       turn.push(message);
       continue;
@@ -29,6 +29,12 @@ export function engineMessages(request: ChatRequest, profile: PromptProfile): En
     const answer = assistantMessage(message.content, profile.reasoningReplay);
     // A client that was cut off keeps an answer with nothing in it; some templates refuse it.
     if (isEmpty(answer)) continue;
+    const written = out.at(-1);
+    if (written?.role === "assistant" && saysNothing(turn) && isAnsweredBehind(calls, conversation, place)) {
+      mergeAssistant(written, answer);
+      calls = written.tool_calls ?? [];
+      continue;
+    }
     renderTurn(turn, calls, context, out);
     turn = [];
     calls = answer.tool_calls ?? [];
@@ -39,6 +45,35 @@ export function engineMessages(request: ChatRequest, profile: PromptProfile): En
   renderTurn(turn, calls, context, out);
   dropUnspoken(out);
   return out;
+}
+
+/** Whether nothing stands in a turn that must stay where it is; the definition of a late tool may as well follow the results. */
+function saysNothing(turn: readonly TurnMessage[]): boolean {
+  return turn.every(
+    ({ role, content }) =>
+      role === "user" &&
+      content.every((part) => part.type === "tool-reference" || (part.type === "text" && part.text === "")),
+  );
+}
+
+/**
+ * Whether results of these calls come after another answer, at `place`: some clients keep each part of an answer as a message of its own, and
+ * all results behind the last. Told that such a call was interrupted, the model would run it again.
+ */
+function isAnsweredBehind(calls: readonly EngineToolCall[], conversation: readonly Message[], place: number): boolean {
+  const ids = new Set(calls.map(({ id }) => id));
+  let results = false;
+  for (let at = place + 1; at < conversation.length; at++) {
+    const { role, content } = conversation[at]!;
+    if (role === "assistant" && results) return false;
+    if (role !== "user") continue;
+    for (const part of content) {
+      if (part.type !== "tool-result") continue;
+      if (ids.has(part.callId)) return true;
+      results = true;
+    }
+  }
+  return false;
 }
 
 /** The system text at the head, and the messages after it. */

@@ -56,6 +56,8 @@ export function renderTurn(
       appendParts(before, parts);
     } else out.push(userMessage(parts));
   }
+  // Without it the model would go on in its own words.
+  if (out.length === start && turn.some(({ role }) => role === "user")) out.push({ role: "user", content: "" });
 }
 
 /** Writes a tool message for every call, and one user message with the images of the results. Returns the results used. */
