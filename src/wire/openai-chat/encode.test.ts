@@ -18,7 +18,15 @@ function context(body: Record<string, unknown> = {}): AnswerContext {
     JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }], ...body }),
     {},
   );
-  return { requestId: "req_01", model: "modèle", created: 1_795_360_337, request, usage, signReasoning: () => "" };
+  return {
+    requestId: "req_01",
+    model: "modèle",
+    servedModel: "modèle",
+    created: 1_795_360_337,
+    request,
+    usage,
+    signReasoning: () => "",
+  };
 }
 
 const USAGE_CHUNK = { stream_options: { include_usage: true } };
@@ -292,6 +300,15 @@ describe("errors", () => {
     });
     expect(headers["x-should-retry"]).toBe(row.retry === "never" ? "false" : undefined);
     expect(headers["retry-after"]).toBe(typeof row.retry === "number" ? String(row.retry) : undefined);
+  });
+
+  it("have no time to wait for where waiting is of no use", () => {
+    const spent = new GatewayError("budget_exceeded", "spent until tomorrow", { retryAfter: 40_000 });
+    const { headers } = openaiChat.encodeError(spent, "req_01");
+    expect(headers).not.toHaveProperty("retry-after");
+    expect(headers).toMatchObject({ "x-should-retry": "false" });
+    const busy = new GatewayError("rate_limited", "busy", { retryAfter: 7 });
+    expect(openaiChat.encodeError(busy, "req_01").headers).toMatchObject({ "retry-after": "7" });
   });
 
   it.each([
