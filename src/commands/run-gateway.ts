@@ -111,7 +111,7 @@ export async function runGateway({
     await pool.start();
     models.update(pool.states);
 
-    const { signer, anthropicMessages } = anthropicWire(secret);
+    const { signer, anthropicMessages } = anthropicWire(secret, models);
     const gateway: Gateway = {
       config,
       keys: keyRing,
@@ -190,9 +190,13 @@ function engineCosts(config: Config): Map<string, bigint> {
   return costs;
 }
 
-function anthropicWire(secret: GatewaySecret) {
+function anthropicWire(secret: GatewaySecret, models: Pick<Gateway["models"], "resolve">) {
   const signer = createSigner(secret.derive("reasoning signature"));
-  return { signer, anthropicMessages: createAnthropicMessages({ verifySignature: signer.verify }) };
+  const anthropicMessages = createAnthropicMessages({
+    // Aliases of one model are one model.
+    verifySignature: (text, signature, name) => signer.verify(text, signature, models.resolve(name)?.id ?? name),
+  });
+  return { signer, anthropicMessages };
 }
 
 /** How long an answer that is ended here has to be settled, and its client to read why. */

@@ -16,13 +16,15 @@ export type AnswerContext = {
   requestId: string;
   /** The model name that the client used. */
   model: string;
+  /** The id of the model that answers. */
+  servedModel: string;
   /** Start of the request, Unix seconds. */
   created: number;
   request: ChatRequest;
   /** Running usage; when the first event comes it already holds the prompt tokens, at the finish the final figures. */
   usage: UsageFold;
-  /** Signs reasoning text with this gateway's key, so that it can be told from others' when it comes back. */
-  signReasoning(text: ByteText): string;
+  /** Signs a model's reasoning with this gateway's key, so that it can be told from others' when it comes back. */
+  signReasoning(text: ByteText, model: string): string;
 };
 
 /** Encodes one streamed answer. Every method returns bytes ready for the socket, possibly none. */

@@ -34,7 +34,7 @@ export type Gateway = {
   readonly templates: ChunkTemplates;
   readonly observer: Observer;
   /** Signs reasoning on its way out. */
-  readonly signReasoning: (text: ByteText) => string;
+  readonly signReasoning: (text: ByteText, model: string) => string;
   /** Requests from their head to the end of their answer; the gateway stops once there are none. */
   readonly answering: InFlight<Answering>;
   /** Set when the gateway is stopping: no new requests. */

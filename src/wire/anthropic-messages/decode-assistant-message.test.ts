@@ -33,11 +33,12 @@ describe("assistant content", () => {
   });
 
   it("knows whose thinking it was", () => {
-    const signature = signer.sign(toByteText("Hm – so."));
+    const signature = signer.sign(toByteText("Hm – so."), "m");
     expect(
       parts(
         { type: "thinking", thinking: "Hm – so.", signature },
         { type: "thinking", thinking: "Hm, so.", signature },
+        { type: "thinking", thinking: "Hm – so.", signature: signer.sign(toByteText("Hm – so."), "another") },
         { type: "thinking", thinking: "Other", signature: "bW9jaw==" },
         { type: "thinking", thinking: "Bare", signature: "" },
         { type: "thinking", thinking: "Barer" },
@@ -46,6 +47,7 @@ describe("assistant content", () => {
     ).toEqual([
       { type: "reasoning", text: "Hm – so.", signed: "ours" },
       { type: "reasoning", text: "Hm, so.", signed: "foreign" },
+      { type: "reasoning", text: "Hm – so.", signed: "foreign" },
       { type: "reasoning", text: "Other", signed: "foreign" },
       { type: "reasoning", text: "Bare", signed: "none" },
       { type: "reasoning", text: "Barer", signed: "none" },

@@ -90,5 +90,5 @@ function argumentsText(input: unknown): string {
 
 function signedBy(text: string, signature: unknown, context: DecodeContext): ReasoningPart["signed"] {
   if (typeof signature !== "string" || signature === "") return "none";
-  return context.verifySignature(text, signature) ? "ours" : "foreign";
+  return context.isOwn(text, signature) ? "ours" : "foreign";
 }

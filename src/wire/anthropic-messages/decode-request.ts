@@ -44,8 +44,8 @@ export function decodeCountTokens(
 
 function decodeBody(body: JsonObject, headers: RequestHeaders, verifySignature: VerifySignature): ChatRequest {
   const ignored = createIgnoredList();
-  const context = createDecodeContext(ignored, verifySignature);
   const model = requireName(body["model"], "model");
+  const context = createDecodeContext(ignored, model, verifySignature);
   const system = decodeSystem(body["system"], context);
   const messages = decodeMessages(body["messages"], context);
   const tools = decodeTools(body["tools"], context);

@@ -17,7 +17,7 @@ describe("encodeAnswer", () => {
       role: "assistant",
       model: "claude-opus-4-8",
       content: [
-        { type: "thinking", thinking: "Hm", signature: context.signReasoning(toByteText("Hm")) },
+        { type: "thinking", thinking: "Hm", signature: context.signReasoning(toByteText("Hm"), context.servedModel) },
         { type: "text", text: "Grüße" },
         { type: "tool_use", id: "c1", name: "Bash", input: { command: "ls" } },
       ],

@@ -12,7 +12,7 @@ export function encodeAnswer(answer: Answer, context: AnswerContext): ByteText {
   const content = mergeText(answer.blocks).map((block) => {
     if (block.type === "text") return `{"type":"text","text":${JSON.stringify(block.text)}}`;
     if (block.type === "reasoning") {
-      const signature = JSON.stringify(context.signReasoning(block.text));
+      const signature = JSON.stringify(context.signReasoning(block.text, context.servedModel));
       return `{"type":"thinking","thinking":${JSON.stringify(block.text)},"signature":${signature}}`;
     }
     const id = newToolUseId(block.id, calls++);

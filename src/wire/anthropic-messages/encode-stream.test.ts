@@ -77,7 +77,7 @@ describe("a stream", () => {
       { type: "tool_use", id: "call_2", name: "Read", input: { path: "/a" } },
     ]);
     const thinking = message.content[0] as Anthropic.ThinkingBlock;
-    expect(signer.verify(thinking.thinking, thinking.signature)).toBe(true);
+    expect(signer.verify(thinking.thinking, thinking.signature, "claude-opus-4-8")).toBe(true);
   });
 
   it("signs each thinking block for itself", async () => {
@@ -86,7 +86,7 @@ describe("a stream", () => {
     );
     const blocks = message.content.filter((block) => block.type === "thinking");
     expect(blocks.map((block) => block.thinking)).toEqual(["one", "two"]);
-    for (const block of blocks) expect(signer.verify(block.thinking, block.signature)).toBe(true);
+    for (const block of blocks) expect(signer.verify(block.thinking, block.signature, "claude-opus-4-8")).toBe(true);
   });
 
   it("gives a call without arguments an empty input", async () => {

@@ -58,7 +58,7 @@ export function createStreamEncoder(context: AnswerContext): StreamEncoder {
     if (open === undefined) return "";
     let frames = "";
     if (open === "thinking") {
-      const signature = JSON.stringify(context.signReasoning(asByteText(thinking)));
+      const signature = JSON.stringify(context.signReasoning(asByteText(thinking), context.servedModel));
       const delta = `{"type":"signature_delta","signature":${signature}}`;
       frames = namedFrame("content_block_delta", `{"type":"content_block_delta","index":${index},"delta":${delta}}`);
       thinking = "";

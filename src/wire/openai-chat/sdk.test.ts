@@ -26,7 +26,15 @@ async function client(answer: (res: ServerResponse, context: AnswerContext) => v
       const request = openaiChat.decode(body, req.headers);
       const usage = new UsageFold();
       usage.report({ prompt: 100, cached: 64, completion: 9, reasoning: 3 });
-      answer(res, { requestId: "req_01", model: request.model, created: 1, request, usage, signReasoning: () => "" });
+      answer(res, {
+        requestId: "req_01",
+        model: request.model,
+        servedModel: request.model,
+        created: 1,
+        request,
+        usage,
+        signReasoning: () => "",
+      });
     });
   });
   server = started;

@@ -32,7 +32,15 @@ async function client(script: () => Script): Promise<OpenAI> {
       const usage = new UsageFold();
       usage.report({ prompt: 100, cached: 64, completion: 9, reasoning: 3 });
       const { model, stream } = request;
-      const context = { requestId: "req_01", model, created: 1, request, usage, signReasoning: () => "" };
+      const context = {
+        requestId: "req_01",
+        model,
+        servedModel: model,
+        created: 1,
+        request,
+        usage,
+        signReasoning: () => "",
+      };
       (stream ? sendStream : sendWhole)(res, context, script());
     });
   });

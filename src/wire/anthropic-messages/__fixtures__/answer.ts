@@ -16,6 +16,7 @@ export function answerContext(change: Partial<AnswerContext> = {}, report: Usage
   return {
     requestId: "req_Ab-c_123",
     model: "claude-opus-4-8",
+    servedModel: "claude-opus-4-8",
     created: 1_790_000_000,
     request: {
       model: "claude-opus-4-8",
