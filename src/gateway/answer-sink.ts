@@ -85,7 +85,13 @@ export class StreamingSink implements AnswerSink, Watched {
   #begin(): void {
     const { headers, reply } = this.#options;
     if (!reply.begun)
-      reply.begin({ ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
+      // nginx would otherwise gather an answer until its end, pings and all, unless its configuration says not to.
+      reply.begin({
+        ...headers,
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-cache",
+        "x-accel-buffering": "no",
+      });
   }
 }
 

@@ -6,14 +6,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { credentialsOf } from "../admission/credentials.ts";
 import type { AnswerContext, WireCodec } from "../conversation/codec.ts";
 import { GatewayError, toGatewayError } from "../conversation/errors.ts";
-import type { ChatRequest } from "../conversation/request.ts";
 import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
 import { encodePrompt, gatewayStops } from "../engine/encode-chat.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
 import { prepareDocuments } from "../engine/prompt/documents.ts";
+import { effortUnheard } from "../engine/prompt/thinking-arguments.ts";
 import type { Outcome } from "../ledger/usage-row.ts";
 import { affinityOf, replicaOrder } from "../routing/pick-replica.ts";
-import { CollectingSink, sendError, StreamingSink } from "./answer-sink.ts";
+import { type AnswerSink, CollectingSink, sendError, StreamingSink } from "./answer-sink.ts";
 import { chatTarget } from "./chat-target.ts";
 import { Exchange } from "./exchange.ts";
 import type { Answering, Gateway } from "./gateway.ts";
@@ -36,13 +36,19 @@ export async function handleChat(
   const startedMs = performance.now();
   let clientGone: () => void = () => {};
   let running: Exchange<EngineInfo> | undefined;
+  let answer: AnswerSink | undefined;
+  const refuse = (error: GatewayError): void => {
+    gateway.observer.refused(requestId, codec.name, error);
+    // A client that was sent a sign of life reads the error in its stream.
+    if (answer !== undefined) answer.fail(error);
+    else sendError(codec, requestId, reply, error);
+  };
   // One `stop` for both: replaced by another, it kept three times as much alive (decisions/0113-nothing-outlives-its-request.md).
   const answering: Answering = {
     place: -1,
     stop(error) {
-      if (running !== undefined) return running.stop(error);
-      gateway.observer.refused(requestId, codec.name, error);
-      sendError(codec, requestId, reply, error);
+      if (running !== undefined) running.stop(error);
+      else refuse(error);
     },
   };
   const reply = new Reply(
@@ -61,12 +67,11 @@ export async function handleChat(
     const known = gateway.keys.authenticate(credentialsOf(req.headers));
     const principal = known instanceof Promise ? await known : known;
     const decoded = codec.decode(await readBody(req, gateway.config.limits.body_bytes), req.headers);
-    const request = await prepareDocuments(decoded);
     const metered: Metered = {
       requestId,
       principal,
-      request,
-      model: request.model,
+      request: decoded,
+      model: decoded.model,
       wire: codec.name,
       startedAt,
       startedMs,
@@ -74,13 +79,37 @@ export async function handleChat(
       prefix: {},
     };
     const { usage } = (meter = new Meter(gateway, metered));
-    const model = resolveModel(gateway, request.model, principal.models);
+    const model = resolveModel(gateway, decoded.model, principal.models);
     metered.model = model.id;
-    const { session, agent } = request.identity;
+    const { session, agent } = decoded.identity;
     const replicas = replicaOrder(model.replicas, affinityOf(principal.tenantId, session));
     const replica = replicas[0];
     if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
     const target = chatTarget(gateway.config, model.id, replica.info);
+
+    const context: AnswerContext = {
+      requestId,
+      model: decoded.model,
+      servedModel: model.id,
+      created: Math.floor(startedAt.getTime() / 1000),
+      request: decoded,
+      usage,
+      signReasoning: gateway.signReasoning,
+    };
+    const ignored = effortUnheard(decoded.reasoning, target.profile.thinkingSwitch)
+      ? [...decoded.ignored, "field:effort"]
+      : decoded.ignored;
+    const headers = replyHeaders(requestId, model.id, ignored);
+    const sinkOptions = { codec, context, reply, headers };
+    // From here on a streaming client sees signs of life: documents may take long to read, and prompts to count.
+    const sink = decoded.stream ? new StreamingSink(sinkOptions, gateway.silence) : new CollectingSink(sinkOptions);
+    answer = sink;
+    clientGone = () => {
+      sink.dispose();
+      if (running?.abort()) void settle({ outcome: "client_gone", finishReason: null, billed: true });
+    };
+
+    const request = (metered.request = await prepareDocuments(decoded));
     const prompt = encodePrompt(request, target);
     const fit = await fitPrompt(gateway, request, model, replica, target, prompt);
     const cap = await meter.reserve(fit, () => exchange.endAtLimit());
@@ -96,20 +125,9 @@ export async function handleChat(
     );
     meter.begins(prefix, replica.address.name);
     if (prefix.broken !== undefined) gateway.observer.prefixBroken(model.id, prefix.broken.cause);
-    if (request.ignored.length > 0) gateway.observer.ignored(codec.name, request.ignored);
-
-    const context: AnswerContext = {
-      requestId,
-      model: request.model,
-      created: Math.floor(startedAt.getTime() / 1000),
-      request,
-      usage,
-      signReasoning: gateway.signReasoning,
-    };
-    const headers = replyHeaders(requestId, model.id, request, fit.clampedTo);
+    if (ignored.length > 0) gateway.observer.ignored(codec.name, ignored);
+    if (fit.clampedTo !== undefined) headers[MAX_TOKENS_HEADER] = String(fit.clampedTo);
     if (cap !== undefined) Object.assign(headers, codec.usageLimitHeaders?.(cap));
-    const sinkOptions = { codec, context, reply, headers };
-    const sink = request.stream ? new StreamingSink(sinkOptions, gateway.silence) : new CollectingSink(sinkOptions);
 
     const settle = (end: Omit<End, "engine" | "cut">): Promise<void> =>
       meteredBy.settle({ ...end, engine: exchange.replica?.address.name ?? null, cut: exchange.cut });
@@ -162,17 +180,12 @@ export async function handleChat(
         },
       },
     );
-    clientGone = () => {
-      sink.dispose();
-      if (exchange.abort()) void settle({ outcome: "client_gone", finishReason: null, billed: true });
-    };
     running = exchange;
     exchange.start();
   } catch (thrown) {
     const error = toGatewayError(thrown);
     meter?.refused(error);
-    gateway.observer.refused(requestId, codec.name, error);
-    sendError(codec, requestId, reply, error);
+    refuse(error);
   }
 }
 
@@ -187,20 +200,13 @@ const MAX_TOKENS_HEADER = "x-evener-max-tokens";
 /** Most characters of the list of what was accepted without effect. */
 const IGNORED_LIMIT = 1_000;
 
-function replyHeaders(
-  requestId: string,
-  model: string,
-  request: ChatRequest,
-  clampedTo: number | undefined,
-): Record<string, string> {
+function replyHeaders(requestId: string, model: string, ignored: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {
     "request-id": requestId,
     "x-request-id": requestId,
     "x-evener-model": headerSafe(model),
   };
-  if (clampedTo !== undefined) headers[MAX_TOKENS_HEADER] = String(clampedTo);
-  if (request.ignored.length > 0)
-    headers["x-evener-ignored"] = headerSafe(request.ignored.join(", ").slice(0, IGNORED_LIMIT));
+  if (ignored.length > 0) headers["x-evener-ignored"] = headerSafe(ignored.join(", ").slice(0, IGNORED_LIMIT));
   return headers;
 }
 

@@ -114,6 +114,16 @@ describe("Fidelity", () => {
       expect(body["reasoning_effort"]).toBe("low");
     });
 
+    it("output_config.effort is reported as ignored where the model's template has no word for it", async () => {
+      const { engine: body, answer } = await served("anthropic", {
+        model: "seeing-model",
+        thinking: { type: "adaptive" },
+        output_config: { effort: "low" },
+      });
+      expect(body["reasoning_effort"]).toBeUndefined();
+      expect(answer.headers["x-evener-ignored"]).toBe("field:effort");
+    });
+
     it("thinking on and off, by the template's own switch", async () => {
       const on = await served("anthropic", {
         model: "seeing-model",
@@ -273,6 +283,21 @@ describe("Fidelity", () => {
       ];
       const { engine: body } = await served("anthropic", { messages });
       expect(body.messages[1]).toMatchObject({ role: "assistant", content: "Yes.", reasoning: "Let me think. ö" });
+    });
+
+    it("thinking of one model is not another's, whatever names the client has for them", async () => {
+      engine.next({ steps: [role, think("mine alone"), say("Yes."), finish(), usage(40, 5), DONE] });
+      const asked = await post(evener, "anthropic", ask({ model: "claude-sonnet-4-5" }));
+      const { content } = JSON.parse(asked.text) as { content: object[] };
+      const messages = [
+        { role: "user", content: "Hello." },
+        { role: "assistant", content },
+        { role: "user", content: "Sure?" },
+      ];
+      const own = await served("anthropic", { model: "test-model", messages });
+      expect(own.engine.messages[1]).toMatchObject({ content: "Yes.", reasoning: "mine alone" });
+      const other = await served("anthropic", { model: "seeing-model", messages });
+      expect(other.engine.messages[1]).toEqual({ role: "assistant", content: "Yes." });
     });
 
     it("thinking: a foreign or a forged signature drops the text, redacted blocks have none", async () => {

@@ -47,6 +47,7 @@ function encode(
     created: 1,
     request,
     usage,
+    servedModel: "m",
     signReasoning: () => "signature",
   };
   const encoder = codec.streamEncoder(context);

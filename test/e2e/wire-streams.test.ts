@@ -72,6 +72,34 @@ describe("Streams", () => {
       expect(JUDGES[wire](text)).toMatchObject({ problems: [], end: "finish", text: "At last." });
     });
 
+    it("signs of life while a prompt is counted, before the engine is asked for an answer", async () => {
+      const { opened, open } = gate();
+      engine.counting = opened;
+      engine.next({ steps: textStream("At last.") });
+      const long = `${wire}, counted: ${"word ".repeat(60_000)}`;
+      const live = startLive(evener, wire, { max_tokens: 1_000, messages: [{ role: "user", content: long }] });
+      const asked = engine.requests.length;
+      await live.saw(PING[wire] + PING[wire]);
+      expect(engine.requests).toHaveLength(asked);
+      open();
+      expect(JUDGES[wire]((await live.answer).text)).toMatchObject({ problems: [], end: "finish", text: "At last." });
+    });
+
+    it("a refusal after a sign of life is an error event, and the connection breaks", async () => {
+      const { opened, open } = gate();
+      engine.counting = opened;
+      engine.tokens = 200_000;
+      const long = `${wire}, too long: ${"word ".repeat(60_000)}`;
+      const live = startLive(evener, wire, { max_tokens: 1_000, messages: [{ role: "user", content: long }] });
+      await live.saw(PING[wire]);
+      open();
+      const answer = await live.answer;
+      engine.tokens = 40;
+      expect(answer.end).toBe("cut");
+      expect(JUDGES[wire](answer.text)).toMatchObject({ problems: [], end: "error" });
+      expect(answer.text).toMatch(/too long|maximum context length/);
+    });
+
     it("signs of life in the middle of an answer", async () => {
       const { opened, open } = gate();
       engine.next({ steps: [role, say("One "), { until: opened }, ...textStream("two.").slice(1)] });
@@ -98,6 +126,8 @@ describe("Streams", () => {
       expect(headers).toMatchObject({
         "content-type": "text/event-stream; charset=utf-8",
         "cache-control": "no-cache",
+        // Behind nginx as it comes out of the box.
+        "x-accel-buffering": "no",
         "x-request-id": expect.stringMatching(/^req_/),
       });
     });

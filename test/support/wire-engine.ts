@@ -36,6 +36,8 @@ export type WireEngine = {
   onGone: () => void;
   /** What /tokenize counts from now on. */
   tokens: number;
+  /** Until when /tokenize does not answer. */
+  counting: Promise<unknown>;
   close(): Promise<void>;
 };
 
@@ -90,7 +92,9 @@ export async function startWireEngine({
       case "/health":
         return res.writeHead(200).end();
       case "/tokenize":
-        return json(res, { count: engine.tokens, max_model_len: window, tokens: [1], token_strs: null });
+        return void engine.counting.then(() =>
+          json(res, { count: engine.tokens, max_model_len: window, tokens: [1], token_strs: null }),
+        );
       case "/v1/chat/completions": {
         requests.push({ path: req.url, headers: req.headers, text });
         const own = [...marked].find(([marker]) => text.includes(marker))?.[1];
@@ -140,6 +144,7 @@ export async function startWireEngine({
       return sent;
     },
     tokens: 40,
+    counting: Promise.resolve(),
     onGone: () => {},
     lastBody: () => JSON.parse(requests.at(-1)?.text ?? "null") as WireBody,
     next: (...more) => void answers.push(...more),

@@ -21,6 +21,11 @@ export function thinkingArguments(wish: ReasoningWish, how: ThinkingSwitch): Thi
   return effort === undefined ? { template: {} } : { template: {}, effort };
 }
 
+/** Whether the client wishes for an effort of which this model cannot be told. */
+export function effortUnheard({ effort }: ReasoningWish, how: ThinkingSwitch): boolean {
+  return effort !== undefined && effort !== "none" && how.by !== "effort";
+}
+
 /** Every word for effort that a client may use, weakest first. */
 const WORDS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
