@@ -17,7 +17,10 @@ const settle = async () => {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
-afterEach(() => vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
@@ -179,13 +182,48 @@ describe("lanes", () => {
     await settle();
     expect(sizes()).toEqual([1, 3, 16]);
     runs[2]?.end();
-    await settle();
+    await lanes.idle();
+    // Long after the others it is alone.
+    vi.spyOn(performance, "now").mockReturnValue(performance.now() + 60);
     results.push(lanes.add(20));
     await settle();
     expect(sizes()).toEqual([1, 3, 16, 1]);
     runs[3]?.end();
     expect(await Promise.all(results)).toEqual(upTo(21).map((item) => item * 10));
     await lanes.idle();
+  });
+
+  it("let the first of a dozen wait for the others, right behind another dozen", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { runs, run } = heldRuns();
+    const lanes = batcher(run, 100, { lanes: 2, enough: 16, lingerMs: 5 });
+    const sizes = () => runs.map(({ items }) => items.length);
+    for (const item of upTo(12)) void lanes.add(item);
+    await settle();
+    runs[0]?.end();
+    await lanes.idle();
+    void lanes.add(12);
+    await settle();
+    for (const item of upTo(10)) void lanes.add(13 + item);
+    await settle();
+    expect(sizes()).toEqual([12]);
+    void lanes.add(23);
+    await settle();
+    expect(sizes()).toEqual([12, 12]);
+    runs[1]?.end();
+    await lanes.idle();
+    void lanes.add(24);
+    await settle();
+    expect(sizes()).toEqual([12, 12]);
+    vi.advanceTimersByTime(5);
+    expect(sizes()).toEqual([12, 12, 1]);
+    runs[2]?.end();
+    await lanes.idle();
+    // Now one came alone.
+    void lanes.add(25);
+    await settle();
+    expect(sizes()).toEqual([12, 12, 1, 1]);
+    runs[3]?.end();
   });
 
   it("reject the items of a failed batch alone", async () => {

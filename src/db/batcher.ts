@@ -19,8 +19,8 @@ export type BatcherOptions = {
   /** Items that are worth a statement of their own beside others, or before the end of a pause. */
   enough?: number;
   /**
-   * Pause after a batch, in milliseconds, while items come faster than batches go but too few to be worth a statement: fewer and larger
-   * batches. An item that comes alone never waits.
+   * Pause before a batch, in milliseconds, while items come faster than batches go but too few to be worth a statement: fewer and larger
+   * batches. Where they come by the dozen, the first of them waits for the others as well. An item that comes alone never waits.
    */
   lingerMs?: number;
 };
@@ -29,6 +29,11 @@ type Entry<T, R> = { item: T; resolve: (result: R) => void; reject: (error: unkn
 
 /** Half of a statement's cost is the same for one item and for so many: smaller ones side by side would only cost more. */
 const ENOUGH = 24;
+
+/** Behind a batch of so many, a few items this soon are the first of as many again. */
+const MANY = 8;
+const FEW = 2;
+const SOON_MS = 50;
 
 /** `run` gets 1 to `most` items and returns a result for each, in their order. */
 export function batcher<T, R>(
@@ -42,10 +47,14 @@ export function batcher<T, R>(
   let idlers: (() => void)[] = [];
   let looking = false;
   let pause: NodeJS.Timeout | undefined;
+  /** How many are waited for during a pause. */
+  let wanted = enough;
+  let last = { size: 0, at: 0 };
 
   const send = async (batch: readonly Entry<T, R>[]): Promise<void> => {
     running++;
     inFlight += batch.length;
+    last = { size: batch.length, at: performance.now() };
     let end: () => void;
     try {
       const results = await run(batch.map((entry) => entry.item));
@@ -58,8 +67,7 @@ export function batcher<T, R>(
     running--;
     inFlight -= batch.length;
     // The next batch leaves before anybody does something with the results of this one.
-    if (lingerMs > 0 && running === 0 && waiting.length > 0 && waiting.length < enough)
-      pause = setTimeout(endPause, lingerMs);
+    if (lingerMs > 0 && running === 0 && waiting.length > 0 && waiting.length < enough) linger(enough);
     else sendWaiting();
     end();
     if (running > 0 || waiting.length > 0) return;
@@ -70,6 +78,17 @@ export function batcher<T, R>(
 
   const mayLeave = (): boolean =>
     waiting.length > 0 && ((running === 0 && pause === undefined) || (running < lanes && waiting.length >= enough));
+
+  const linger = (until: number): void => {
+    wanted = until;
+    pause = setTimeout(endPause, lingerMs);
+  };
+
+  /** How many to wait for, by what came last; none when the batch may leave. */
+  const expected = (): number => {
+    if (lingerMs === 0 || running > 0 || waiting.length > FEW || last.size < MANY) return 0;
+    return performance.now() - last.at > SOON_MS ? 0 : Math.min(last.size, enough);
+  };
 
   const endPause = (): void => {
     clearTimeout(pause);
@@ -94,7 +113,12 @@ export function batcher<T, R>(
 
   const look = (): void => {
     looking = false;
-    if (pause !== undefined && waiting.length >= enough) endPause();
+    if (pause !== undefined) {
+      if (waiting.length >= wanted) endPause();
+      return;
+    }
+    const more = expected();
+    if (waiting.length < more) linger(more);
     else sendWaiting();
   };
 

@@ -22,6 +22,8 @@ import { startUpkeep } from "./upkeep.ts";
 import { createUsualOutput } from "./usual-output.ts";
 
 const MOST_A_STATEMENT = 256;
+/** What the first of many requests waits for the others: a statement for one costs as much as one for twenty. */
+const RESERVE_LINGER_MS = 2;
 /** A second of tokens is the most that a death may cost; the rest is for a machine that is busy, and for what is on its way then. */
 const CHECKPOINT_MS = 250;
 
@@ -47,6 +49,7 @@ export function createLedger(
   const lanes = store.kind === "pglite" ? 1 : 2;
   const reserves = batcher((items: ReserveItem[]) => reserveHolds(store, { owner, leaseMs }, items), MOST_A_STATEMENT, {
     lanes,
+    lingerMs: RESERVE_LINGER_MS,
   });
   const checkpointer = createCheckpointer({
     store,
