@@ -389,12 +389,8 @@ export class ChatStreamDecoder {
   #finish(reason: FinishReason): void {
     if (!this.#stopped) this.#flushStops();
     const events = this.#out.length;
-    const fault = this.#calls.finish(reason === "length", this.#out);
+    this.#calls.finish(reason === "length" || reason === "content-filter", this.#out);
     this.#countArguments(events);
-    if (fault !== undefined) {
-      this.#fail("engine_failed", fault);
-      return;
-    }
     this.#release();
     this.#terminate();
     this.#out.push(this.#finishEvent(reason));

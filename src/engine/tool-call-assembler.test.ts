@@ -224,10 +224,48 @@ describe("tool calls", () => {
     ]);
   });
 
-  it("ends in an error on a call that is never named", () => {
-    expect(events(calls({ index: 0, id: "a", function: fn(undefined, "{}") }), finish("tool_calls"), DONE)).toEqual([
-      ["error", "engine_failed", "the engine sent a tool call without a name"],
+  it("adds the closing braces that arguments lack, unless max_tokens cut them", () => {
+    const cut = calls({ index: 0, id: "a", function: fn("f", `{"x":[{"y":"}"`) });
+    const started = [
+      ["call", 0, "a", "f"],
+      ["args", 0, `{"x":[{"y":"}"`],
+    ];
+    expect(events(cut, finish("tool_calls"), DONE)).toEqual([...started, ["args", 0, "}]}"], ["finish", "tool-calls"]]);
+    expect(events(cut, finish("length"), DONE)).toEqual([...started, ["finish", "length"]]);
+    const two = [
+      calls({ index: 0, id: "a", function: fn("f", `{"x":1`) }),
+      calls({ index: 1, id: "b", function: fn("g", `{"y":{}`) }),
+    ];
+    expect(callsOf(...two)).toEqual([
+      ["a", "f", `{"x":1`],
+      ["b", "g", `{"y":{}}`],
     ]);
+  });
+
+  it.each([`{"x":"y`, `{"x":`, `{"x":1,`, `{"x`, `{"x":tr`])("makes no value up for %s", (text) => {
+    expect(callsOf(calls({ index: 0, id: "a", function: fn("f", text) }))).toEqual([["a", "f", text]]);
+  });
+
+  it("takes a call that is never named for no call, and shows what stood in it", () => {
+    const unnamed = (text: string) =>
+      events(
+        chunk({ content: "So." }),
+        calls({ index: 0, id: "a", function: fn(undefined, text) }),
+        finish("tool_calls"),
+        DONE,
+      );
+    for (const nothing of ["", "{}"])
+      expect(unnamed(nothing)).toEqual([
+        ["text", "So."],
+        ["finish", "stop"],
+      ]);
+    expect(unnamed(`{"x":1}`)).toEqual([
+      ["text", "So."],
+      ["text", `{"x":1}`],
+      ["finish", "stop"],
+    ]);
+    const named = calls({ index: 0, id: "a", function: fn("f", `{"x":1}`) });
+    expect(callsOf(named, calls({ index: 1, id: "b", function: {} }))).toEqual([["a", "f", `{"x":1}`]]);
   });
 
   it.each([[null], [1], ["x"], [[]], [{}]])("survives %j for a call", (call) => {

@@ -6,6 +6,7 @@
  * after another. The first open call is streamed as it comes, a later one waits until the first's arguments are complete.
  */
 import { randomUUID } from "node:crypto";
+import { missingClosers } from "../base/missing-closers.ts";
 import { asByteText } from "../conversation/byte-text.ts";
 import type { StreamEvent } from "../conversation/stream-event.ts";
 import { CALL_MEMORY, PIECE_MEMORY } from "./answer-memory.ts";
@@ -85,24 +86,27 @@ export class ToolCallAssembler {
   }
 
   /**
-   * The answer is complete: sends what was held back. `cut` when it ended for length: a call without any arguments is then
-   * left out rather than made up. Returns what is wrong with the calls, in words, or undefined.
+   * The answer is complete: sends what was held back, and the closing braces that a call's arguments lack, where they lack nothing else.
+   * `cut` when it ended for length: then nothing is added, and a call without any arguments is left out rather than made up. A call that
+   * was never named is nobody's to run: its arguments become text, as some parsers leave a placeholder behind where there is no call.
    */
-  finish(cut: boolean, out: StreamEvent[]): string | undefined {
+  finish(cut: boolean, out: StreamEvent[]): void {
     const calls = this.#current === undefined ? this.#waiting : [this.#current, ...this.#waiting];
     let previous: Call | undefined;
     for (const call of calls) {
       if (isRepeat(call, previous)) continue;
+      if (call.name === "") {
+        if (/[^{}\s]/.test(call.text)) out.push({ type: "text-delta", text: asByteText(call.text) });
+        continue;
+      }
       if (call.text === "") {
         if (cut) continue;
         call.text = "{}";
         if (call.index !== undefined) throw new Error("a call was started before its arguments came");
-      }
-      if (call.name === "") return "the engine sent a tool call without a name";
+      } else if (!cut && !call.balance.complete) this.#take(call, missingClosers(call.text) ?? "", out);
       if (call.index === undefined) this.#start(call, out);
       previous = call;
     }
-    return undefined;
   }
 
   #find(key: number | undefined, id: string): Call | undefined {
@@ -156,7 +160,7 @@ export class ToolCallAssembler {
   }
 
   #take(call: Call, piece: string, out: StreamEvent[]): void {
-    if (call.closed) return;
+    if (call.closed || piece === "") return;
     call.text += piece;
     this.#memory += piece.length + PIECE_MEMORY;
     if (call.index !== undefined)
