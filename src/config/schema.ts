@@ -95,6 +95,9 @@ export const configSchema = z.strictObject({
         .describe("From the request to the engine's first byte: queue and prefill."),
       idle_ms: milliseconds.default(1_200_000).describe("Between two reads of an engine's answer."),
       total_ms: milliseconds.default(21_600_000).describe("For one answer as a whole."),
+      client_ms: milliseconds
+        .default(300_000)
+        .describe("Without a byte taken by a client for whose sake an engine is held back; then it counts as gone."),
       ping_ms: milliseconds.default(5_000).describe("Silence after which the client is shown a sign of life."),
       probe_ms: milliseconds.default(10_000).describe("Between two looks at an engine."),
       drain_ms: milliseconds.default(30_000).describe("For running answers to end when the gateway stops."),

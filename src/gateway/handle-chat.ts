@@ -56,6 +56,7 @@ export async function handleChat(
     res,
     () => clientGone(),
     () => gateway.answering.delete(answering),
+    gateway.config.timeouts.client_ms,
   );
   let meter: Meter | undefined;
   try {

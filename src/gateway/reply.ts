@@ -6,6 +6,7 @@
  * request has no socket of its own yet and takes the ordinary way. See decisions/0060-raw-stream-writes.md.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { ByteText } from "../conversation/byte-text.ts";
 import { discardBody } from "./discard-body.ts";
 
@@ -19,19 +20,36 @@ const PAUSE_ABOVE = 256 * 1024;
  */
 const LAST_WORDS_MS = 250;
 
+/**
+ * How long, in milliseconds, an ended answer waits for a client that takes nothing more of it: one that was stopped, or whose
+ * machine sleeps, keeps its connection and never leaves.
+ */
+const AFTER_END_MS = 30_000;
+
 export type ReplyHeaders = Record<string, string>;
 
 export class Reply {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #canFrame: boolean;
+  readonly #stallMs: number;
   #begun = false;
   #ended = false;
 
-  /** `onGone` is called once if the client leaves before the answer is complete, `onClosed` when nothing more happens here. */
-  constructor(req: IncomingMessage, res: ServerResponse, onGone: () => void, onClosed: () => void = () => {}) {
+  /**
+   * `onGone` is called once if the client leaves before the answer is complete, `onClosed` when nothing more happens here. A client that takes
+   * nothing for `stallMs` of a stream that waits for it has left.
+   */
+  constructor(
+    req: IncomingMessage,
+    res: ServerResponse,
+    onGone: () => void,
+    onClosed: () => void = () => {},
+    stallMs = AFTER_END_MS,
+  ) {
     this.#req = req;
     this.#res = res;
+    this.#stallMs = stallMs;
     this.#canFrame = req.httpVersionMajor === 1 && req.httpVersionMinor >= 1;
     res.once("close", () => {
       if (!this.#ended) {
@@ -74,7 +92,16 @@ export class Reply {
 
   /** Calls back once when a slow client has taken what was waiting. */
   onDrain(callback: () => void): void {
-    (this.#res.socket ?? this.#res).once("drain", callback);
+    const { socket } = this.#res;
+    if (socket === null) {
+      this.#res.once("drain", callback);
+      return;
+    }
+    cutUnlessTaken(socket, this.#stallMs);
+    socket.once("drain", () => {
+      if (!this.#ended) socket.setTimeout(0);
+      callback();
+    });
   }
 
   /** Ends a stream with its last bytes. */
@@ -86,6 +113,7 @@ export class Reply {
     this.#ended = true;
     this.#res.end();
     socket?.uncork();
+    this.#letGo();
   }
 
   /** Sends a whole answer, a refusal only once the client has sent what was refused unread. */
@@ -96,6 +124,7 @@ export class Reply {
     const write = (): void => {
       this.#res.writeHead(status, { ...headers, "content-length": String(body.length) });
       this.#res.end(body, "latin1");
+      this.#letGo();
     };
     const discarding = discardBody(this.#req);
     if (discarding === undefined) write();
@@ -108,8 +137,23 @@ export class Reply {
     const socket = this.#res.socket;
     this.write(bytes);
     this.#ended = true;
+    this.#letGo();
     // No terminating chunk is ever sent; `destroySoon` lets the bytes before it out.
     const cut = (): unknown => (socket === null ? this.#res.destroy() : socket.destroySoon());
     setTimeout(cut, LAST_WORDS_MS).unref();
   }
+  /** What waits at the end waits for a while. Most answers are out by now, and cost nothing more. */
+  #letGo(): void {
+    const { socket } = this.#res;
+    if (socket !== null && socket.writableLength > 0) cutUnlessTaken(socket, Math.min(AFTER_END_MS, this.#stallMs));
+  }
+}
+
+/**
+ * Has node:http close the connection once nothing of what waits was taken for `ms`; at most for twice as long. Node looks at what the
+ * system has not taken yet, and so sees a slow client go on with one large write, of which `writableLength` says nothing before its
+ * end. Its keep-alive takes the place of this limit once the answer is out.
+ */
+function cutUnlessTaken(socket: Socket, ms: number): void {
+  socket.setTimeout(ms);
 }
