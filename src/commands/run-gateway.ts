@@ -95,6 +95,7 @@ export async function runGateway({
       aliases: config.aliases,
       models: config.models,
     });
+    const answering: Gateway["answering"] = new InFlight();
     const pool = new EnginePool({
       engines,
       probe: (address) => probeEngine(upstream, address),
@@ -104,7 +105,10 @@ export async function runGateway({
         metrics.engineUp(state.address.name, state.up);
         const found = { engine: state.address.name, models: state.info?.models.map((model) => model.id) };
         if (state.up) log.info(found, "engine is up");
-        else log.warn({ engine: state.address.name, problem: state.problem }, "engine is down");
+        else {
+          log.warn({ engine: state.address.name, problem: state.problem }, "engine is down");
+          answering.forEach(({ running }) => running?.moveFrom(state));
+        }
       },
     });
     closers.push(() => pool.stop());
@@ -131,7 +135,7 @@ export async function runGateway({
       templates: new ChunkTemplates(),
       observer: createObserver(log, metrics),
       signReasoning: signer.sign,
-      answering: new InFlight(),
+      answering,
       draining: false,
     };
     metrics.watchLedger(() => ledger.status);

@@ -2,15 +2,23 @@ import { describe, expect, test } from "vitest";
 import { GatewayError } from "../conversation/errors.ts";
 import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
 import { UsageFold } from "../conversation/usage.ts";
-import { DEFAULT_ENGINE_TIMEOUTS, type Upstream, type UpstreamHandlers } from "../engine/upstream.ts";
+import {
+  DEFAULT_ENGINE_TIMEOUTS,
+  type EngineTimeouts,
+  type Upstream,
+  type UpstreamHandlers,
+} from "../engine/upstream.ts";
 import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
+import { newSilence } from "../routing/replica-silence.ts";
 import { Exchange } from "./exchange.ts";
 
 /** What one attempt meets: a stream of chat chunks, an HTTP error, or a failure of the connection. */
 type Attempt =
   | { chunks: object[]; cut?: true }
   | { status: number; headers?: Record<string, string>; body: string; cut?: true }
-  | { error: GatewayError };
+  | { error: GatewayError }
+  /** Nothing, until the replica is found down. */
+  | { hangs: true; begun?: object };
 
 const delta = (content: string) => ({ choices: [{ index: 0, delta: { content } }] });
 const reasoning = (text: string) => ({ choices: [{ index: 0, delta: { reasoning: text } }] });
@@ -29,6 +37,7 @@ function play(
     refit = ["refitted"],
     stops = [],
     slow = false,
+    timeouts = DEFAULT_ENGINE_TIMEOUTS,
   }: {
     replicas?: number;
     down?: number[];
@@ -37,6 +46,7 @@ function play(
     stops?: string[];
     /** A client that is slower than the engine. */
     slow?: boolean;
+    timeouts?: EngineTimeouts;
   } = {},
 ) {
   const bodies: string[] = [];
@@ -49,10 +59,17 @@ function play(
     post(engine, _path, body, handlers) {
       bodies.push(body);
       engines.push(engine.url);
-      const attempt = attempts[bodies.length - 1];
-      if (attempt === undefined) throw new Error("one attempt too many");
-      queueMicrotask(() => answer(attempt, handlers));
       const number = bodies.length;
+      const attempt = attempts[number - 1];
+      if (attempt === undefined) throw new Error("one attempt too many");
+      queueMicrotask(() => {
+        answer(attempt, handlers);
+        if (!("hangs" in attempt)) return;
+        const found = states.find(({ address }) => address.url === engine.url)!;
+        found.up = false;
+        exchange.moveFrom(found);
+        if (bodies.length === number) exchange.stop(new GatewayError("shutting_down", "the test ends"));
+      });
       return {
         abort: () => void aborted.push(number),
         pause: () => void held.push("paused"),
@@ -67,9 +84,11 @@ function play(
     up: !down.includes(index),
     problem: undefined,
     inFlight: 0,
+    silence: newSilence(),
   }));
   let got: StreamEvent[] = [];
   const fold = new UsageFold();
+  let exchange: Exchange<EngineInfo>;
   return new Promise<{
     events: StreamEvent[];
     end: FinishEvent | ErrorEvent;
@@ -80,7 +99,7 @@ function play(
     aborted: number[];
     held: string[];
   }>((resolve) => {
-    const exchange = new Exchange<EngineInfo>(
+    exchange = new Exchange<EngineInfo>(
       upstream as Upstream,
       {
         requestId: "req_test",
@@ -88,7 +107,7 @@ function play(
         body: "first",
         stops,
         usage: fold,
-        timeouts: DEFAULT_ENGINE_TIMEOUTS,
+        timeouts,
         errorContext: { model: "m", contextWindow: 8192 },
         refit: async (error) => {
           const body = refit.shift();
@@ -115,6 +134,11 @@ function play(
 
 function answer(attempt: Attempt, handlers: UpstreamHandlers): void {
   if ("error" in attempt) return handlers.onError(attempt.error);
+  if ("hangs" in attempt) {
+    handlers.onHead(200, { "content-type": "text/event-stream" });
+    if (attempt.begun !== undefined) handlers.onData(Buffer.from(`data: ${JSON.stringify(attempt.begun)}\n\n`));
+    return;
+  }
   if ("status" in attempt) {
     handlers.onHead(attempt.status, attempt.headers ?? {});
     handlers.onData(Buffer.from(attempt.body));
@@ -141,6 +165,7 @@ const tooLong: Attempt = {
   }),
 };
 const unreachable = { error: new GatewayError("engine_unreachable", "refused") };
+const silent = { error: new GatewayError("engine_timeout", "silent") };
 const hello: Attempt = { chunks: [delta("hello"), finish(), usage(3, 1)] };
 
 describe("Exchange", () => {
@@ -177,6 +202,37 @@ describe("Exchange", () => {
     const cut: Attempt = { chunks: [], cut: true };
     expect((await play([cut, hello], { replicas: 2, down: [1] })).engines).toEqual(["http://e0", "http://e0"]);
     expect((await play([cut, hello], { replicas: 3, down: [1] })).engines).toEqual(["http://e0", "http://e2"]);
+  });
+
+  test("asks another after a silence, and none twice", async () => {
+    for (const [failed, code] of [[silent, "engine_timeout"]] as const) {
+      expect((await play([failed, hello], { replicas: 2 })).engines).toEqual(["http://e0", "http://e1"]);
+      expect((await play([failed], { replicas: 2, down: [1] })).end).toMatchObject({ error: { code } });
+      expect((await play([failed])).end).toMatchObject({ error: { code } });
+    }
+  });
+
+  test("asks no other once the whole answer has taken too long", async () => {
+    const timeouts = { ...DEFAULT_ENGINE_TIMEOUTS, totalMs: Number.MIN_VALUE };
+    expect((await play([silent], { replicas: 2, timeouts })).end).toMatchObject({ error: { code: "engine_timeout" } });
+  });
+
+  test("leaves a replica that goes down for another that is up, while it has said nothing", async () => {
+    const moved = await play([{ hangs: true }, hello], { replicas: 3, down: [1] });
+    expect(moved).toMatchObject({ end: { type: "finish" }, engines: ["http://e0", "http://e2"], aborted: [1] });
+    expect(moved.states.map(({ inFlight }) => inFlight)).toEqual([0, 0, 0]);
+    expect((await play([{ hangs: true }])).engines).toEqual(["http://e0"]);
+    expect((await play([{ hangs: true, begun: delta("he") }], { replicas: 2, seen: false })).engines).toEqual([
+      "http://e0",
+    ]);
+  });
+
+  test("notes which replicas keep silent, and which speak", async () => {
+    expect((await play([silent, hello], { replicas: 2 })).states.map(({ silence }) => silence.count)).toEqual([1, 0]);
+    const { states } = await play([{ chunks: [delta("he"), { error: { message: "died", code: 500 } }] }]);
+    expect(states[0]?.silence.count).toBe(0);
+    const idle: Attempt = { chunks: [delta("he")], cut: true };
+    expect((await play([idle])).states[0]?.silence.count).toBe(0);
   });
 
   test("asks the same replica again with a body that fits, and after an empty answer", async () => {

@@ -12,6 +12,7 @@ import type { EngineErrorContext } from "../engine/engine-error.ts";
 import { Refusal } from "../engine/refusal.ts";
 import type { EngineTimeouts, Upstream, UpstreamCall } from "../engine/upstream.ts";
 import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
+import { keptSilent, spoke } from "../routing/replica-silence.ts";
 
 /** Who takes the answer. `seen` decides whether a failed attempt may be repeated. */
 export type ExchangeSink = {
@@ -62,6 +63,7 @@ export class Exchange<Info extends EngineInfo> {
   readonly #upstream: Upstream;
   readonly #plan: ExchangePlan<Info>;
   readonly #sink: ExchangeSink;
+  readonly #startedAt = performance.now();
   #body: string;
   #attempts = 0;
   /** Where in the plan's order the replica stands that is asked. Those before it have failed. */
@@ -73,6 +75,8 @@ export class Exchange<Info extends EngineInfo> {
   #cut = false;
   #refitted = false;
   #retriedEmpty = false;
+  /** Whether the replica has said anything, if only a refusal. */
+  #heard = false;
   /** Whether the answer so far has text or a tool call: reasoning and blanks alone are not an answer. */
   #answered = false;
 
@@ -98,6 +102,7 @@ export class Exchange<Info extends EngineInfo> {
     if (replica === undefined) throw new Error("an exchange needs at least one replica");
     this.#attempts++;
     this.#replica = replica;
+    this.#heard = false;
     this.#answered = false;
     replica.inFlight++;
     this.#call = this.#post(replica);
@@ -131,6 +136,19 @@ export class Exchange<Info extends EngineInfo> {
     this.#end({ type: "error", error });
   }
 
+  /**
+   * Goes on to another replica if this one is asked and has said nothing so far: a look found it down. One that has begun to answer may
+   * only be late with its looks.
+   */
+  moveFrom(down: EngineState<Info>): void {
+    if (this.#over || this.#replica !== down || this.#heard || this.#attempts >= MOST_ATTEMPTS) return;
+    const another = this.#another();
+    if (another < 0) return;
+    this.#plan.onAttemptFailed(down, new GatewayError("engine_unreachable", "the engine is down"));
+    this.#place = another;
+    this.#again(this.#body);
+  }
+
   resume(): void {
     this.#call?.resume();
   }
@@ -150,7 +168,9 @@ export class Exchange<Info extends EngineInfo> {
       this.#body,
       {
         onHead: (status, headers) => {
-          if (status !== 200) refusal = new Refusal(status, headers, (read) => this.#refused(read));
+          if (status === 200) return;
+          this.#hear(replica);
+          refusal = new Refusal(status, headers, (read) => this.#refused(read));
         },
         onData: (bytes) => {
           if (refusal === undefined) this.#deliver(decoder.push(bytes));
@@ -170,6 +190,11 @@ export class Exchange<Info extends EngineInfo> {
     );
   }
 
+  #hear(replica: EngineState<Info> | undefined): void {
+    this.#heard = true;
+    if (replica !== undefined) spoke(replica.silence);
+  }
+
   #refused(refusal: Refusal): void {
     // Its body may go on, and is of no use any more.
     this.#call?.abort();
@@ -182,6 +207,7 @@ export class Exchange<Info extends EngineInfo> {
     const terminal = last?.type === "finish" || last?.type === "error" ? last : undefined;
     const body = terminal === undefined ? events : events.slice(0, -1);
     if (body.length > 0) {
+      if (!this.#heard) this.#hear(this.#replica);
       this.#answered ||= body.some(isAnswer);
       const taken = this.#sink.events(body);
       // Behind the terminal event there is nothing that could be held back, and nobody would let it go on.
@@ -207,7 +233,10 @@ export class Exchange<Info extends EngineInfo> {
   #failed(error: GatewayError): void {
     if (this.#over) return;
     const replica = this.#replica;
-    if (replica !== undefined) this.#plan.onAttemptFailed(replica, error);
+    if (replica !== undefined) {
+      if (error.code === "engine_timeout" && !this.#heard) keptSilent(replica.silence, performance.now());
+      this.#plan.onAttemptFailed(replica, error);
+    }
     if (this.#sink.seen()) {
       this.#end({ type: "error", error });
       return;
@@ -234,24 +263,36 @@ export class Exchange<Info extends EngineInfo> {
    * a stream that was cut. One that is down would put its own failure in the place of an answer that tells the client more.
    */
   #placeAfter(error: GatewayError): number | undefined {
-    const { replicas } = this.#plan;
-    const another = replicas.findIndex(({ up }, place) => up && place > this.#place);
+    const another = this.#another();
     switch (error.code) {
       case "engine_unreachable":
         if (another >= 0) return another;
         // One that was down may be back since it was looked at; what it says otherwise is no worse.
-        return this.#place + 1 < replicas.length ? this.#place + 1 : undefined;
+        return this.#place + 1 < this.#plan.replicas.length ? this.#place + 1 : undefined;
       case "engine_overloaded":
       case "engine_failed":
       case "engine_misconfigured":
       case "rate_limited":
         return another < 0 ? undefined : another;
+      case "engine_timeout":
+        // Asked again, the same one would be silent again. The limit of the whole answer is passed for all of them.
+        return another < 0 || this.#isOverdue() ? undefined : another;
       case "engine_cut":
         if (another >= 0) return another;
         return this.#attempts < 2 ? this.#place : undefined;
       default:
         return undefined;
     }
+  }
+
+  #isOverdue(): boolean {
+    const { totalMs } = this.#plan.timeouts;
+    return totalMs > 0 && performance.now() - this.#startedAt >= totalMs;
+  }
+
+  /** The next in order that is up, -1 if there is none. */
+  #another(): number {
+    return this.#plan.replicas.findIndex(({ up }, place) => up && place > this.#place);
   }
 
   /** Asks the replica again at which the exchange stands: it has counted the prompt, and has its beginning cached. */

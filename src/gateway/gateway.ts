@@ -11,11 +11,14 @@ import type { Ledger } from "../ledger/ledger-types.ts";
 import type { EnginePool } from "../routing/engine-pool.ts";
 import type { ModelRegistry } from "../routing/model-registry.ts";
 import type { PrefixGuard } from "../routing/prefix-guard/prefix-guard.ts";
+import type { Exchange } from "./exchange.ts";
 import type { Observer } from "./observer.ts";
 import type { Repeats } from "./repeats.ts";
 import type { SilenceWatch } from "./silence-watch.ts";
 
 export type Answering = Placed & {
+  /** Once an engine is asked. */
+  running: Exchange<EngineInfo> | undefined;
   /** Ends the request with this error, wherever it is. */
   stop(error: GatewayError): void;
 };

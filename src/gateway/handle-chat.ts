@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { credentialsOf } from "../admission/credentials.ts";
 import type { AnswerContext, WireCodec } from "../conversation/codec.ts";
-import { GatewayError, toGatewayError } from "../conversation/errors.ts";
+import { type ErrorCode, GatewayError, toGatewayError } from "../conversation/errors.ts";
 import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
 import { encodePrompt, gatewayStops } from "../engine/encode-chat.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
@@ -35,7 +35,6 @@ export async function handleChat(
   const startedAt = new Date();
   const startedMs = performance.now();
   let clientGone: () => void = () => {};
-  let running: Exchange<EngineInfo> | undefined;
   let answer: AnswerSink | undefined;
   const refuse = (error: GatewayError): void => {
     gateway.observer.refused(requestId, codec.name, error);
@@ -46,8 +45,9 @@ export async function handleChat(
   // One `stop` for both: replaced by another, it kept three times as much alive (decisions/0113-nothing-outlives-its-request.md).
   const answering: Answering = {
     place: -1,
+    running: undefined,
     stop(error) {
-      if (running !== undefined) running.stop(error);
+      if (answering.running !== undefined) answering.running.stop(error);
       else refuse(error);
     },
   };
@@ -83,7 +83,8 @@ export async function handleChat(
     const model = resolveModel(gateway, decoded.model, principal.models);
     metered.model = model.id;
     const { session, agent } = decoded.identity;
-    const replicas = replicaOrder(model.replicas, affinityOf(principal.tenantId, session));
+    const affinity = affinityOf(principal.tenantId, session);
+    const replicas = replicaOrder(model.replicas, affinity);
     const replica = replicas[0];
     if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
     const target = chatTarget(gateway.config, model.id, replica.info);
@@ -107,7 +108,7 @@ export async function handleChat(
     answer = sink;
     clientGone = () => {
       sink.dispose();
-      if (running?.abort()) void settle({ outcome: "client_gone", finishReason: null, billed: true });
+      if (answering.running?.abort()) void settle({ outcome: "client_gone", finishReason: null, billed: true });
     };
 
     const request = (metered.request = await prepareDocuments(decoded));
@@ -151,7 +152,7 @@ export async function handleChat(
         },
         onAttemptFailed(failed, error) {
           gateway.observer.attemptFailed(requestId, failed.address.name, error);
-          if (error.code === "engine_unreachable") void gateway.engines.look(failed);
+          if (LOOKED_AT_AFTER.has(error.code)) void gateway.engines.look(failed);
         },
       },
       {
@@ -181,7 +182,7 @@ export async function handleChat(
         },
       },
     );
-    running = exchange;
+    answering.running = exchange;
     exchange.start();
   } catch (thrown) {
     const error = toGatewayError(thrown);
@@ -189,6 +190,13 @@ export async function handleChat(
     refuse(error);
   }
 }
+
+/** Failures after which the engine may be down, or serve something else. */
+const LOOKED_AT_AFTER: ReadonlySet<ErrorCode> = new Set([
+  "engine_unreachable",
+  "engine_cut",
+  "engine_timeout",
+]);
 
 function outcomeOf(error: GatewayError): Outcome {
   return error.code === "engine_cut" || error.code === "engine_failed" || error.code === "engine_timeout"

@@ -6,6 +6,7 @@ import type { EngineInfo } from "../engine/engine-info.ts";
 import { request, user } from "../engine/prompt/__fixtures__/requests.ts";
 import type { Upstream } from "../engine/upstream.ts";
 import type { EngineState } from "../routing/engine-pool.ts";
+import { newSilence } from "../routing/replica-silence.ts";
 import { chatTarget } from "./chat-target.ts";
 import type { Gateway } from "./gateway.ts";
 import { fitPrompt } from "./prompt-fit.ts";
@@ -42,6 +43,7 @@ async function fitted({
     up: true,
     problem: undefined,
     inFlight: 0,
+    silence: newSilence(),
   };
   const asked = request([user("12,34.5,".repeat(bytes / 8))], maxTokens === undefined ? {} : { maxTokens });
   const target = chatTarget(gateway.config, "m", info);

@@ -3,6 +3,8 @@
  * from time to time, and at once when a request has met a failure.
  */
 
+import { type Silence, newSilence } from "./replica-silence.ts";
+
 /** One engine as configured. `url` is its base URL, with or without /v1. */
 export type EngineAddress = { readonly name: string; readonly url: string; readonly apiKey?: string };
 
@@ -25,6 +27,8 @@ export type EngineState<Info extends EngineInfo> = {
   problem: string | undefined;
   /** Requests of this gateway that the engine is working on. */
   inFlight: number;
+  /** What its requests say of it: see replica-silence.ts. */
+  readonly silence: Silence;
 };
 
 export type EnginePoolOptions<Info extends EngineInfo> = {
@@ -50,6 +54,7 @@ export class EnginePool<Info extends EngineInfo> {
       up: false,
       problem: "not looked at yet",
       inFlight: 0,
+      silence: newSilence(),
     }));
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { EngineInfo, EngineState } from "./engine-pool.ts";
 import { ModelRegistry, type RegistryOptions } from "./model-registry.ts";
+import { newSilence } from "./replica-silence.ts";
 
 const state = (name: string, models: EngineInfo["models"]): EngineState<EngineInfo> => ({
   address: { name, url: `http://${name}` },
@@ -8,6 +9,7 @@ const state = (name: string, models: EngineInfo["models"]): EngineState<EngineIn
   up: true,
   problem: undefined,
   inFlight: 0,
+  silence: newSilence(),
 });
 
 function registry(options: Partial<RegistryOptions>, ...states: EngineState<EngineInfo>[]) {

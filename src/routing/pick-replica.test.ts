@@ -1,7 +1,8 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { EngineInfo, EngineState } from "./engine-pool.ts";
 import { replicaOrder } from "./pick-replica.ts";
+import { keptSilent, newSilence, spoke } from "./replica-silence.ts";
 
 const state = (name: string, up = true, inFlight = 0): EngineState<EngineInfo> => ({
   address: { name, url: `http://${name}` },
@@ -9,6 +10,7 @@ const state = (name: string, up = true, inFlight = 0): EngineState<EngineInfo> =
   up,
   problem: undefined,
   inFlight,
+  silence: newSilence(),
 });
 
 test("a session keeps its replica, whatever order the engines are listed in", () => {
@@ -35,5 +37,38 @@ test("every replica is offered once; those that are down last, the overloaded be
   const states = [state("down", false), state("busy", true, 9), state("free", true, 0)];
   for (const session of ["s1", "s2", "s3", undefined]) {
     expect(replicaOrder(states, session).map((each) => each.address.name)).toEqual(["free", "busy", "down"]);
+  }
+});
+
+const names = (states: EngineState<EngineInfo>[]) => states.map((each) => each.address.name);
+
+test("one that kept silent twice in a row is asked behind the others, longer each time, until it speaks", () => {
+  const hung = state("hung");
+  const states = [hung, state("busy", true, 9), state("down", false)];
+  const clock = vi.spyOn(performance, "now").mockReturnValue(1_000);
+  const after = (ms: number) => {
+    clock.mockReturnValue(performance.now() + ms);
+    return names(replicaOrder(states, undefined));
+  };
+  try {
+    keptSilent(hung.silence, performance.now());
+    expect(after(0)).toEqual(["hung", "busy", "down"]);
+    keptSilent(hung.silence, performance.now());
+    expect(after(0)).toEqual(["busy", "hung", "down"]);
+    // Of the same while: sent before it was known.
+    keptSilent(hung.silence, performance.now());
+    expect(after(29_999)).toEqual(["busy", "hung", "down"]);
+    expect(after(1)).toEqual(["hung", "busy", "down"]);
+    keptSilent(hung.silence, performance.now());
+    expect(after(59_999)).toEqual(["busy", "hung", "down"]);
+    for (let n = 0; n < 9; n++) {
+      after(300_000);
+      keptSilent(hung.silence, performance.now());
+    }
+    expect(after(299_999)).toEqual(["busy", "hung", "down"]);
+    spoke(hung.silence);
+    expect(after(0)).toEqual(["hung", "busy", "down"]);
+  } finally {
+    clock.mockRestore();
   }
 });

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { EngineInfo, EngineState } from "./engine-pool.ts";
+import { isResting } from "./replica-silence.ts";
 
 /** A replica takes at most this many times the average load before the next in order is asked. */
 const LOAD_BOUND = 1.25;
@@ -14,8 +15,8 @@ export function affinityOf(tenantId: string, session: string | undefined): strin
 }
 
 /**
- * The replicas in the order in which to try them. Those that are down come last, not never: what is known of them may be
- * old. Without an affinity key the least loaded comes first.
+ * The replicas in the order in which to try them. Those that keep silent come behind all that answer, and those that are down last, not
+ * never: what is known of them may be old. Without an affinity key the least loaded comes first.
  */
 export function replicaOrder<Info extends EngineInfo>(
   replicas: readonly EngineState<Info>[],
@@ -30,12 +31,13 @@ export function replicaOrder<Info extends EngineInfo>(
     affinity === undefined ? a.state.inFlight - b.state.inFlight : a.score < b.score ? 1 : a.score > b.score ? -1 : 0,
   );
   const ordered = scored.map(({ state }) => state);
-  const up = ordered.filter((state) => state.up);
+  const up = ordered.filter((state) => state.up && !isResting(state.silence));
   const load = up.reduce((sum, state) => sum + state.inFlight, 0);
   const bound = Math.ceil(((load + 1) / Math.max(1, up.length)) * LOAD_BOUND);
   const free = up.filter((state) => state.inFlight < bound);
   const full = up.filter((state) => state.inFlight >= bound);
-  return [...free, ...full, ...ordered.filter((state) => !state.up)];
+  const resting = ordered.filter((state) => state.up && !up.includes(state));
+  return [...free, ...full, ...resting, ...ordered.filter((state) => !state.up)];
 }
 
 function weight(affinity: string, name: string): bigint {

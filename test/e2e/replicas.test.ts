@@ -1,8 +1,10 @@
 /** Several replicas of a model: which of them a conversation is sent to. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
-import { type WireEngine, startWireEngine } from "../support/wire-engine.ts";
-import { ask, request } from "../support/wire-gateway.ts";
+import { usageRowsNow } from "../support/usage.ts";
+import { waitUntil } from "../support/wait-until.ts";
+import { type WireAnswer, type WireEngine, startWireEngine } from "../support/wire-engine.ts";
+import { ask, request, startWithConfig } from "../support/wire-gateway.ts";
 
 const HELLO = [
   'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"Hi."},"finish_reason":null}]}\n\n',
@@ -10,16 +12,32 @@ const HELLO = [
   "data: [DONE]\n\n",
 ];
 
+const hello: WireAnswer = { headers: { "content-type": "text/event-stream" }, steps: HELLO };
+const hang: WireAnswer = { steps: ["hang"] };
+
 let engines: WireEngine[];
 let evener: RunningEvener;
+/** Looks at its engines all the time. */
+let hasty: RunningEvener;
 
 beforeAll(async () => {
   engines = await Promise.all([1, 2, 3].map(() => startWireEngine()));
   engines.forEach((engine, index) => (engine.tokens = 100 + index));
   evener = await startEvener({ engines: engines.map(({ url }) => url) });
+  hasty = await startWithConfig(
+    engines.map(({ url }) => url),
+    { timeouts: { first_byte_ms: 600_000, probe_ms: 200, ping_ms: 50 } },
+  );
+});
+afterEach(() => {
+  for (const engine of engines) {
+    engine.drop();
+    engine.healthy = true;
+  }
 });
 afterAll(async () => {
   await evener?.stop();
+  await hasty?.stop();
   for (const engine of engines ?? []) await engine.close();
 });
 
@@ -27,7 +45,7 @@ it("counts a conversation's tokens where it is answered", async () => {
   const answeredBy: number[] = [];
   for (let n = 0; n < 12; n++) {
     const session = { "x-claude-code-session-id": `session-${n}` };
-    for (const engine of engines) engine.next({ headers: { "content-type": "text/event-stream" }, steps: HELLO });
+    for (const engine of engines) engine.next(hello);
     const before = engines.map(({ requests }) => requests.length);
     const chat = await request(evener, "/v1/messages", { body: ask(), headers: session });
     expect(chat.status).toBe(200);
@@ -38,4 +56,54 @@ it("counts a conversation's tokens where it is answered", async () => {
     for (const engine of engines) engine.drop();
   }
   expect(new Set(answeredBy).size).toBeGreaterThan(1);
+});
+
+it.each([true, false])("takes a request on when its replica goes down before a word (streamed: %s)", async (stream) => {
+  const session = `moved-${stream}`;
+  const before = engines.map(({ requests }) => requests.length);
+  for (const engine of engines) engine.next(hang);
+  const answer = request(hasty, "/v1/messages", {
+    body: ask({ stream }),
+    headers: { "x-claude-code-session-id": session },
+  });
+  let first: WireEngine | undefined;
+  await waitUntil("a replica to be asked", () => {
+    first = engines.find(({ requests }, index) => requests.length > before[index]!);
+    return first !== undefined;
+  });
+  for (const engine of engines) {
+    if (engine === first) continue;
+    engine.drop();
+    engine.next(hello);
+  }
+  first!.healthy = false;
+  expect(await answer).toMatchObject({ status: 200, complete: true, text: expect.stringContaining("Hi.") });
+  const rows = (await usageRowsNow(hasty)).filter((row) => row.session === session);
+  expect(rows).toMatchObject([{ outcome: "ok", input_uncached: 9, output: 2 }]);
+});
+
+it("goes on to another when a replica stays silent", async () => {
+  const silent = await startWithConfig(
+    engines.map(({ url }) => url),
+    { timeouts: { first_byte_ms: 300 } },
+  );
+  try {
+    const headers = { "x-claude-code-session-id": "goes-on" };
+    const before = engines.map(({ requests }) => requests.length);
+    for (const engine of engines) engine.next(hello);
+    await request(silent, "/v1/messages", { body: ask(), headers });
+    const own = engines.find(({ requests }, index) => requests.length > before[index]!)!;
+    for (const bad of [hang]) {
+      for (const engine of engines) {
+        engine.drop();
+        engine.next(engine === own ? bad : hello);
+      }
+      const asked = own.requests.length;
+      const answer = await request(silent, "/v1/messages", { body: ask(), headers });
+      expect(answer).toMatchObject({ status: 200, text: expect.stringContaining("Hi.") });
+      expect(own.requests.length).toBe(asked + 1);
+    }
+  } finally {
+    await silent.stop();
+  }
 });

@@ -36,6 +36,8 @@ export type WireEngine = {
   onGone: () => void;
   /** What /tokenize counts from now on. */
   tokens: number;
+  /** Whether it says that it can generate. */
+  healthy: boolean;
   /** Until when /tokenize does not answer. */
   counting: Promise<unknown>;
   close(): Promise<void>;
@@ -90,7 +92,7 @@ export async function startWireEngine({
       case "/version":
         return ownedBy === "vllm" ? json(res, { version: "0.32.0" }) : res.writeHead(404).end();
       case "/health":
-        return res.writeHead(200).end();
+        return res.writeHead(engine.healthy ? 200 : 503).end();
       case "/tokenize":
         return void engine.counting.then(() =>
           json(res, { count: engine.tokens, max_model_len: window, tokens: [1], token_strs: null }),
@@ -144,6 +146,7 @@ export async function startWireEngine({
       return sent;
     },
     tokens: 40,
+    healthy: true,
     counting: Promise.resolve(),
     onGone: () => {},
     lastBody: () => JSON.parse(requests.at(-1)?.text ?? "null") as WireBody,

@@ -24,15 +24,20 @@ export const JUDGES: Readonly<Record<WireName, (text: string) => Verdict>> = {
   openai: judgeOpenaiStream,
 };
 
-/** `evener up` with an evener.yaml in front of one engine. */
-export async function startWithConfig(engineUrl: string, config: object = {}): Promise<RunningEvener> {
+/** `evener up` with an evener.yaml in front of one engine or several. */
+export async function startWithConfig(
+  engineUrl: string | readonly string[],
+  config: object = {},
+): Promise<RunningEvener> {
   const directory = mkdtempSync(join(tmpdir(), "evener-wire-"));
   const file = join(directory, "evener.yaml");
   writeFileSync(file, stringify(config));
-  const evener = await startEvener({ engines: [engineUrl], args: ["--config", file] }).catch((error: unknown) => {
-    rmSync(directory, { recursive: true, force: true });
-    throw error;
-  });
+  const evener = await startEvener({ engines: [engineUrl].flat(), args: ["--config", file] }).catch(
+    (error: unknown) => {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    },
+  );
   return {
     ...evener,
     stop: async () => {
