@@ -12,7 +12,7 @@ import type { EngineInfo } from "../engine/engine-info.ts";
 import { prepareDocuments } from "../engine/prompt/documents.ts";
 import { effortUnheard } from "../engine/prompt/thinking-arguments.ts";
 import type { Outcome } from "../ledger/usage-row.ts";
-import { affinityOf, replicaOrder } from "../routing/pick-replica.ts";
+import { affinityOf, replicaOrder, sameKindFirst } from "../routing/pick-replica.ts";
 import { type AnswerSink, CollectingSink, sendError, StreamingSink } from "./answer-sink.ts";
 import { chatTarget } from "./chat-target.ts";
 import { Exchange } from "./exchange.ts";
@@ -84,7 +84,7 @@ export async function handleChat(
     metered.model = model.id;
     const { session, agent } = decoded.identity;
     const affinity = affinityOf(principal.tenantId, session);
-    const replicas = replicaOrder(model.replicas, affinity);
+    let replicas = replicaOrder(model.replicas, affinity);
     const replica = replicas[0];
     if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
     const target = chatTarget(gateway.config, model.id, replica.info);
@@ -118,6 +118,8 @@ export async function handleChat(
     // The client may have left while money was held for it.
     if (reply.ended) return meter.release();
 
+    // What came together was picked before any of it was in flight, and replicas may be down by now.
+    if (replicas.length > 1) replicas = sameKindFirst(replicaOrder(model.replicas, affinity), replica.info?.kind);
     const owner = `${principal.keyId}/${session ?? ""}/${agent ?? ""}`;
     metered.repeatOf = gateway.repeats.take(owner, prompt) ?? null;
     const prefix = watchPrefix(
@@ -125,7 +127,7 @@ export async function handleChat(
       { tenant: principal.tenantId, session, agent, model: model.id },
       prompt,
     );
-    meter.begins(prefix, replica.address.name);
+    meter.begins(prefix, replicas[0]!.address.name);
     if (prefix.broken !== undefined) gateway.observer.prefixBroken(model.id, prefix.broken.cause);
     if (ignored.length > 0) gateway.observer.ignored(codec.name, ignored);
     if (fit.clampedTo !== undefined) headers[MAX_TOKENS_HEADER] = String(fit.clampedTo);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import type { EngineInfo, EngineState } from "./engine-pool.ts";
-import { replicaOrder } from "./pick-replica.ts";
+import { replicaOrder, sameKindFirst } from "./pick-replica.ts";
 import { keptSilent, newSilence, spoke } from "./replica-silence.ts";
 
 const state = (name: string, up = true, inFlight = 0): EngineState<EngineInfo> => ({
@@ -71,4 +71,11 @@ test("one that kept silent twice in a row is asked behind the others, longer eac
   } finally {
     clock.mockRestore();
   }
+});
+
+test("a body that is made goes to its own kind of engine first, if one is up", () => {
+  const of = (name: string, kind: string, up = true) => ({ ...state(name, up), info: { kind, models: [] } });
+  const order = [of("a", "sglang"), of("b", "vllm"), of("c", "vllm", false)];
+  expect(names(sameKindFirst(order, "vllm"))).toEqual(["b", "a", "c"]);
+  expect(names(sameKindFirst([of("a", "sglang"), of("c", "vllm", false)], "vllm"))).toEqual(["a", "c"]);
 });

@@ -40,6 +40,16 @@ export function replicaOrder<Info extends EngineInfo>(
   return [...free, ...full, ...resting, ...ordered.filter((state) => !state.up)];
 }
 
+/** The same with those first that answer and are of this kind: a body made for one kind of engine is not quite another's. */
+export function sameKindFirst<Info extends EngineInfo>(
+  order: readonly EngineState<Info>[],
+  kind: string | undefined,
+): EngineState<Info>[] {
+  const isSame = (state: EngineState<Info>): boolean =>
+    state.up && !isResting(state.silence) && state.info?.kind === kind;
+  return [...order.filter(isSame), ...order.filter((state) => !isSame(state))];
+}
+
 function weight(affinity: string, name: string): bigint {
   return createHash("sha256").update(affinity).update("\0").update(name).digest().readBigUInt64BE();
 }

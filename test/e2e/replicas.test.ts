@@ -58,6 +58,19 @@ it("counts a conversation's tokens where it is answered", async () => {
   expect(new Set(answeredBy).size).toBeGreaterThan(1);
 });
 
+it("spreads what comes at once", async () => {
+  let release = (): void => {};
+  const until = new Promise<void>((resolve) => (release = resolve));
+  const before = engines.map(({ requests }) => requests.length);
+  const asked = () => engines.map(({ requests }, index) => requests.length - before[index]!);
+  for (const engine of engines) engine.next(...Array.from({ length: 12 }, () => ({ steps: [{ until }, ...HELLO] })));
+  const answers = Array.from({ length: 12 }, () => request(evener, "/v1/messages", { body: ask() }));
+  await waitUntil("all to be asked", () => asked().reduce((sum, count) => sum + count) === 12);
+  release();
+  expect(asked()).toEqual([4, 4, 4]);
+  expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array.from({ length: 12 }, () => 200));
+});
+
 it.each([true, false])("takes a request on when its replica goes down before a word (streamed: %s)", async (stream) => {
   const session = `moved-${stream}`;
   const before = engines.map(({ requests }) => requests.length);
