@@ -177,7 +177,8 @@ export async function handleChat(
             return;
           }
           const { error } = event;
-          if (sink.seen) gateway.repeats.remember(owner, prompt, requestId);
+          // Also what was shown signs of life alone was answered with 200, and is sent again by itself.
+          if (reply.begun) gateway.repeats.remember(owner, prompt, requestId);
           void settle({ outcome: outcomeOf(error), finishReason: null, error, billed: sink.seen }).then(() =>
             sink.fail(error),
           );
