@@ -204,8 +204,12 @@ describe("Exchange", () => {
     expect((await play([cut, hello], { replicas: 3, down: [1] })).engines).toEqual(["http://e0", "http://e2"]);
   });
 
-  test("asks another after a silence, and none twice", async () => {
-    for (const [failed, code] of [[silent, "engine_timeout"]] as const) {
+  test("asks another after a silence, and one that may still have the model; neither twice", async () => {
+    const lost: Attempt = { status: 404, body: '{"error":{"message":"The model `m` does not exist.","code":404}}' };
+    for (const [failed, code] of [
+      [silent, "engine_timeout"],
+      [lost, "model_not_found"],
+    ] as const) {
       expect((await play([failed, hello], { replicas: 2 })).engines).toEqual(["http://e0", "http://e1"]);
       expect((await play([failed], { replicas: 2, down: [1] })).end).toMatchObject({ error: { code } });
       expect((await play([failed])).end).toMatchObject({ error: { code } });

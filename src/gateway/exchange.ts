@@ -273,6 +273,8 @@ export class Exchange<Info extends EngineInfo> {
       case "engine_failed":
       case "engine_misconfigured":
       case "rate_limited":
+      // One that has lost the model need not be the only one to serve it.
+      case "model_not_found":
         return another < 0 ? undefined : another;
       case "engine_timeout":
         // Asked again, the same one would be silent again. The limit of the whole answer is passed for all of them.

@@ -199,6 +199,7 @@ const LOOKED_AT_AFTER: ReadonlySet<ErrorCode> = new Set([
   "engine_unreachable",
   "engine_cut",
   "engine_timeout",
+  "model_not_found",
 ]);
 
 function outcomeOf(error: GatewayError): Outcome {

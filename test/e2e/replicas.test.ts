@@ -95,7 +95,11 @@ it.each([true, false])("takes a request on when its replica goes down before a w
   expect(rows).toMatchObject([{ outcome: "ok", input_uncached: 9, output: 2 }]);
 });
 
-it("goes on to another when a replica stays silent", async () => {
+it("goes on to another when a replica has lost the model, and when it stays silent", async () => {
+  const lost: WireAnswer = {
+    status: 404,
+    steps: ['{"error":{"message":"The model `test-model` does not exist.","type":"NotFoundError","code":404}}'],
+  };
   const silent = await startWithConfig(
     engines.map(({ url }) => url),
     { timeouts: { first_byte_ms: 300 } },
@@ -106,7 +110,7 @@ it("goes on to another when a replica stays silent", async () => {
     for (const engine of engines) engine.next(hello);
     await request(silent, "/v1/messages", { body: ask(), headers });
     const own = engines.find(({ requests }, index) => requests.length > before[index]!)!;
-    for (const bad of [hang]) {
+    for (const bad of [lost, hang]) {
       for (const engine of engines) {
         engine.drop();
         engine.next(engine === own ? bad : hello);
