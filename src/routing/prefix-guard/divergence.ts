@@ -65,7 +65,7 @@ function messageCause(before: Uint32Array, now: Uint32Array, index: number): Cau
     if (index + step < now.length && now[index + step] === before[index]) return "messages-inserted";
     if (index + step < before.length && before[index + step] === now[index]) return "messages-removed";
   }
-  // The last message of the shorter one has none after it to tell by.
-  const isLast = index === before.length - 1 && now.length >= before.length;
+  // The last message of the shorter one has none after it to tell by. Where it is the first as well, nothing is in common: another agent's.
+  const isLast = index > 0 && index === before.length - 1 && now.length >= before.length;
   return isLast ? "message-edited" : "history-replaced";
 }

@@ -138,6 +138,21 @@ describe("lines of one session", () => {
     expect(see("s:You are", "u:a task for another agent", "a:ok")).toBe("extends");
   });
 
+  it.each([2, 3, 6])("are kept apart: %i agents without a name that take turns", (count) => {
+    const guard = createPrefixGuard();
+    const turn = (agent: number, turns: number) =>
+      prompt(["s:You are a subagent", ...Array.from({ length: turns }, (_, n) => `u:task ${agent}, step ${n}`)]);
+    guard.observe(key, prompt(HEAD));
+    const agents = Array.from({ length: count }, (_, agent) => agent);
+    for (const agent of agents.slice(1)) guard.observe(key, turn(agent, 1));
+    // One of them with another effort at first.
+    guard.observe(key, { ...turn(0, 1), effort: "low" });
+    guard.observe(key, turn(0, 1));
+    for (let turns = 2; turns < 6; turns++)
+      for (const agent of agents) expect(guard.observe(key, turn(agent, turns)).kind).toBe("extends");
+    expect(guard.observe(key, prompt([...HEAD, "a:done"])).kind).toBe("extends");
+  });
+
   it("are compared with the one used last, of those equally near", () => {
     const guard = createPrefixGuard();
     guard.observe(key, prompt(SESSION));

@@ -30,8 +30,8 @@ export type PrefixGuard = {
   readonly held: number;
 };
 
-/** Conversations remembered for one key: side calls of a session (titles, searches) are lines of their own. */
-const LINES = 4;
+/** Conversations remembered for one key: side calls of a session (titles, searches) are lines of their own, and agents without a name. */
+const LINES = 8;
 
 /** `maxHeld` bounds the checksums held over all sessions (4 bytes each); the sessions longest silent are forgotten first. */
 export function createPrefixGuard({ maxHeld = 4_000_000, maxKeys = 50_000 } = {}): PrefixGuard {
@@ -56,8 +56,7 @@ export function createPrefixGuard({ maxHeld = 4_000_000, maxKeys = 50_000 } = {}
       const now: Fingerprint & Line = fingerprint(prompt);
       const before = nearestLine(lines, now);
       const found = before && divergence(before, now, prompt);
-      // What was replaced may go on beside it: two agents of one session need not have names.
-      const replaces = before !== undefined && found?.cause !== "history-replaced";
+      const replaces = before !== undefined && (found === undefined || !mayGoOn(found, before, now));
       const gone = replaces ? before : lines.length === LINES ? lines[0] : undefined;
       if (gone) {
         lines.splice(lines.indexOf(gone), 1);
@@ -75,6 +74,11 @@ export function createPrefixGuard({ maxHeld = 4_000_000, maxKeys = 50_000 } = {}
       return held;
     },
   };
+}
+
+/** What a prompt diverged from may go on beside it: two agents of one session need not have names. */
+function mayGoOn({ cause }: Divergence, before: Fingerprint, now: Fingerprint): boolean {
+  return cause === "history-replaced" || commonMessages(before, now) === 0;
 }
 
 const weight = (line: Fingerprint) => line.messages.length + line.tools.length;
