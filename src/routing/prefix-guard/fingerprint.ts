@@ -21,29 +21,35 @@ export type Fingerprint = {
   /** Of every message but the leading system message. */
   readonly messages: Uint32Array;
   readonly effort: string | undefined;
-  /** Of the last message without its closing quote and brace, to recognise it when it was continued. */
+  /** Of the last message without what closes its content, to recognise it when it was continued. */
   readonly open: { readonly length: number; readonly checksum: number } | undefined;
 };
 
 /** Messages beyond this are not remembered, nor compared: 16 KB a conversation. */
 const MAX_MESSAGES = 4096;
 
-const CLOSE = '"}';
+/** What closes a message's content where more can be added to it: a list that ends in text, any other list, a text. */
+function closeOf(json: string): string | undefined {
+  if (json.endsWith('"}]}')) return '"}]}';
+  if (json.endsWith("]}")) return "]}";
+  return json.endsWith('"}') ? '"}' : undefined;
+}
 
 export function fingerprint(prompt: GuardedPrompt): Fingerprint {
   const { tools, messages, effort } = prompt;
   const start = systemCount(prompt);
   const count = Math.min(messages.length - start, MAX_MESSAGES);
   const last = messages.at(-1)?.json;
+  const close = last !== undefined && count > 0 && count < MAX_MESSAGES ? closeOf(last) : undefined;
   const open =
-    count > 0 && count < MAX_MESSAGES && last?.endsWith(CLOSE)
-      ? { length: last.length - CLOSE.length, checksum: crc32(last.slice(0, -CLOSE.length)) }
+    last !== undefined && close !== undefined
+      ? { length: last.length - close.length, checksum: crc32(last.slice(0, -close.length)) }
       : undefined;
   const sums = new Uint32Array(count);
   const whole = open === undefined ? count : count - 1;
   for (let index = 0; index < whole; index++) sums[index] = crc32(messages[start + index]!.json);
   // The last message is often nearly all of the prompt, and need not be read twice.
-  if (open !== undefined) sums[whole] = crc32(CLOSE, open.checksum);
+  if (open !== undefined && close !== undefined) sums[whole] = crc32(close, open.checksum);
   return {
     system: start === 1 ? crc32(messages[0]!.json) : undefined,
     tools: Uint32Array.from(tools, (tool) => crc32(tool)),

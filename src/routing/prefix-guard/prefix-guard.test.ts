@@ -46,6 +46,31 @@ describe("what begins with the prompt before it", () => {
     });
   });
 
+  it("extends when the last message was continued behind an image, or behind the text after one", () => {
+    const image = { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } };
+    const text = (words: string) => ({ type: "text", text: words });
+    const user = (...content: object[]): GuardedPrompt => ({
+      tools: [],
+      messages: ["one", content].map((each) => ({
+        role: "user",
+        json: JSON.stringify({ role: "user", content: each }),
+      })),
+    });
+    for (const [before, now] of [
+      [user(image), user(image, text("Summarise."))],
+      [user(text("look"), image), user(text("look"), image, image)],
+      [user(image, text("look")), user(image, text("look\n\nSummarise."))],
+      [user(image, text("look")), user(image, text("look"), image)],
+    ] as const)
+      expect(verdictOf(before, now)).toMatchObject({ kind: "extends" });
+    for (const [before, now] of [
+      [user(image), user(text("Summarise."))],
+      [user(image, text("look")), user(image, text("Summarise."))],
+      [user(text("look"), image), user(text("look"), text("again"), image)],
+    ] as const)
+      expect(verdictOf(before, now)).toMatchObject({ cause: "message-edited" });
+  });
+
   it("extends for any session that only grows", () => {
     const growing = fc.array(fc.array(fc.string(), { minLength: 1, maxLength: 4 }), { minLength: 2, maxLength: 12 });
     fc.assert(
