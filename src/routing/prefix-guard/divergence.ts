@@ -10,6 +10,7 @@ export type Place =
 
 /**
  * - `effort-changed`: the client asked for another reasoning effort, which this template writes into the head.
+ * - `template-arguments-changed`: the client gave the template other arguments, such as whether to think.
  * - `system-changed`: the system text before the conversation differs.
  * - `tools-reordered`, `tools-added`, `tools-removed`, `tools-changed`: the list of tools differs.
  * - `messages-inserted`, `messages-removed`: the conversation goes on as before, after messages more or fewer.
@@ -18,6 +19,7 @@ export type Place =
  */
 export type Cause =
   | "effort-changed"
+  | "template-arguments-changed"
   | "system-changed"
   | `tools-${"reordered" | "added" | "removed" | "changed"}`
   | `messages-${"inserted" | "removed"}`
@@ -29,6 +31,7 @@ export type Divergence = { at: Place; cause: Cause };
 /** Nothing where `prompt` (whose fingerprint is `now`) begins with what `before` was, or is a beginning of it. */
 export function divergence(before: Fingerprint, now: Fingerprint, prompt: GuardedPrompt): Divergence | undefined {
   if (before.effort !== now.effort) return { at: { section: "head" }, cause: "effort-changed" };
+  if (before.template !== now.template) return { at: { section: "head" }, cause: "template-arguments-changed" };
   if (before.system !== now.system) return { at: { section: "system" }, cause: "system-changed" };
   const tools = toolDivergence(before.tools, now.tools);
   if (tools) return tools;

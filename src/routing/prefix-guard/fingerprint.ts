@@ -12,6 +12,8 @@ export type GuardedPrompt = {
   readonly messages: readonly { readonly role: string; readonly json: string }[];
   /** What else the template writes into the head, such as the reasoning effort. */
   readonly effort?: string;
+  /** Fields of the request's body that the template sees. */
+  readonly template?: { readonly chat_template_kwargs?: unknown };
 };
 
 export type Fingerprint = {
@@ -21,6 +23,8 @@ export type Fingerprint = {
   /** Of every message but the leading system message. */
   readonly messages: Uint32Array;
   readonly effort: string | undefined;
+  /** Of the template's arguments; absent without any. */
+  readonly template: number | undefined;
   /** Of the last message without what closes its content, to recognise it when it was continued. */
   readonly open: { readonly length: number; readonly checksum: number } | undefined;
 };
@@ -36,7 +40,7 @@ function closeOf(json: string): string | undefined {
 }
 
 export function fingerprint(prompt: GuardedPrompt): Fingerprint {
-  const { tools, messages, effort } = prompt;
+  const { tools, messages, effort, template } = prompt;
   const start = systemCount(prompt);
   const count = Math.min(messages.length - start, MAX_MESSAGES);
   const last = messages.at(-1)?.json;
@@ -50,11 +54,13 @@ export function fingerprint(prompt: GuardedPrompt): Fingerprint {
   for (let index = 0; index < whole; index++) sums[index] = crc32(messages[start + index]!.json);
   // The last message is often nearly all of the prompt, and need not be read twice.
   if (open !== undefined && close !== undefined) sums[whole] = crc32(close, open.checksum);
+  const given = template?.chat_template_kwargs;
   return {
     system: start === 1 ? crc32(messages[0]!.json) : undefined,
     tools: Uint32Array.from(tools, (tool) => crc32(tool)),
     messages: sums,
     effort,
+    template: given === undefined ? undefined : crc32(JSON.stringify(given)),
     open,
   };
 }

@@ -126,6 +126,20 @@ describe("what diverged", () => {
     expect(verdictOf(prompt(SESSION), next)).toMatchObject({ kind: "diverged", at, cause });
   });
 
+  it("is named where the template is given other arguments", () => {
+    const thinking = (chat_template_kwargs?: object) => ({
+      ...prompt(SESSION),
+      ...(chat_template_kwargs && { template: { chat_template_kwargs } }),
+    });
+    const on = thinking({ enable_thinking: true });
+    const cause = "template-arguments-changed";
+    expect(verdictOf(on, thinking({ enable_thinking: false }))).toMatchObject({ at: { section: "head" }, cause });
+    expect(verdictOf(on, thinking())).toMatchObject({ cause });
+    expect(verdictOf(thinking(), on)).toMatchObject({ cause });
+    expect(verdictOf(on, thinking({ enable_thinking: true }))).toMatchObject({ kind: "extends" });
+    expect(verdictOf(thinking(), { ...prompt(SESSION), template: {} })).toMatchObject({ kind: "extends" });
+  });
+
   it("is said once: the next prompt is compared with the new one", () => {
     const edited = changed(2, "a:other");
     expect(verdictOf(prompt(SESSION), prompt(edited), prompt([...edited, "a:x"]))).toMatchObject({ kind: "extends" });
