@@ -9,7 +9,7 @@ import type { UsageFold } from "../conversation/usage.ts";
 import { MOST_MEMORY, PIECE_MEMORY } from "./answer-memory.ts";
 import { type ChunkTemplate, ChunkTemplates, type Lesson, type TextField } from "./chunk-template.ts";
 import { type EngineErrorContext, engineStreamError } from "./engine-error.ts";
-import { parseExact } from "./exact-json.ts";
+import { parseExact } from "../base/exact-json.ts";
 import { finishReason } from "./finish-reason.ts";
 import { SseReader } from "./sse-reader.ts";
 import { StopMatcher } from "./stop-matcher.ts";
