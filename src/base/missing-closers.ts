@@ -5,13 +5,16 @@ const STRING_END = /["\\]/g;
 /** A literal or number; whether it is whole shows only in what follows it. */
 const SCALAR = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?=[\s,}\]])/y;
 
+/** What an opener leaves behind it is not known to be empty. */
+const OPENED = /[{[]\s*$/;
+
 /**
- * `""` for a complete object; undefined for what is cut inside a string, number, literal or key, after a comma or colon,
+ * `""` for a complete object; undefined for what is cut inside a string, number, literal or key, after a comma, a colon or an opener,
  * or is no JSON object: no value is ever invented.
  */
 export function missingClosers(json: string): string | undefined {
   let at = skip(SPACE, json, 0);
-  if (json[at] !== "{") return undefined;
+  if (json[at] !== "{" || OPENED.test(json)) return undefined;
   /** The closers that are due, the next one last. */
   const due: string[] = [];
   for (;;) {

@@ -50,6 +50,16 @@ const model = z.strictObject({
     .enum(["none", "enable_thinking", "thinking", "reasoning_effort"])
     .optional()
     .describe("How the model's template is told to reason or not."),
+  recover_tool_calls: z
+    .boolean()
+    .optional()
+    .describe("Whether tool calls that the model wrote as text become calls; yes by default."),
+  repair_tool_calls: z
+    .boolean()
+    .optional()
+    .describe(
+      "Whether calls that the engine recognised are held back until they are whole, and mended by the tool's schema; no by default: their arguments stream.",
+    ),
 });
 
 export const configSchema = z.strictObject({

@@ -13,6 +13,7 @@ import { Refusal } from "../engine/refusal.ts";
 import type { EngineTimeouts, Upstream, UpstreamCall } from "../engine/upstream.ts";
 import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
 import { keptSilent, spoke } from "../routing/replica-silence.ts";
+import { RecoveredCalls, type RecoveryPlan } from "./recovered-calls.ts";
 
 /** Who takes the answer. `seen` decides whether a failed attempt may be repeated. */
 export type ExchangeSink = {
@@ -37,6 +38,8 @@ export type ExchangePlan<Info extends EngineInfo> = {
   stops?: readonly string[];
   /** What the engines' chunks look like. */
   templates?: ChunkTemplates;
+  /** What calls to look for in the model's text; undefined: none. */
+  recovery?: RecoveryPlan | undefined;
   /** What gives an engine's errors their names and numbers. */
   errorContext: EngineErrorContext;
   /**
@@ -71,6 +74,7 @@ export class Exchange<Info extends EngineInfo> {
   #replica: EngineState<Info> | undefined;
   #call: UpstreamCall | undefined;
   #decoder: ChatStreamDecoder | undefined;
+  #recovered: RecoveredCalls | undefined;
   #over = false;
   #cut = false;
   #refitted = false;
@@ -125,6 +129,8 @@ export class Exchange<Info extends EngineInfo> {
     this.#cut = true;
     this.#decoder?.abandon();
     this.#call?.abort();
+    const held = this.#recovered?.cut() ?? [];
+    if (held.length > 0) this.#sink.events(held);
     this.#end({ type: "finish", reason: "length" });
   }
 
@@ -161,6 +167,8 @@ export class Exchange<Info extends EngineInfo> {
       this.#plan.templates,
     );
     this.#decoder = decoder;
+    const { recovery } = this.#plan;
+    this.#recovered = recovery && new RecoveredCalls(recovery);
     let refusal: Refusal | undefined;
     return this.#upstream.post(
       replica.address,
@@ -201,13 +209,15 @@ export class Exchange<Info extends EngineInfo> {
     this.#failed(refusal.error(this.#plan.errorContext));
   }
 
-  #deliver(events: readonly StreamEvent[]): void {
-    if (this.#over || events.length === 0) return;
+  #deliver(read: readonly StreamEvent[]): void {
+    if (this.#over || read.length === 0) return;
+    if (!this.#heard && read[0]?.type !== "error") this.#hear(this.#replica);
+    const events = this.#recovered?.push(read) ?? read;
+    if (events.length === 0) return;
     const last = events.at(-1);
     const terminal = last?.type === "finish" || last?.type === "error" ? last : undefined;
     const body = terminal === undefined ? events : events.slice(0, -1);
     if (body.length > 0) {
-      if (!this.#heard) this.#hear(this.#replica);
       this.#answered ||= body.some(isAnswer);
       const taken = this.#sink.events(body);
       // Behind the terminal event there is nothing that could be held back, and nobody would let it go on.

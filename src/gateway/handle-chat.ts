@@ -21,6 +21,7 @@ import { watchPrefix } from "./known-prefix.ts";
 import { type End, Meter, type Metered } from "./meter.ts";
 import { fitPrompt } from "./prompt-fit.ts";
 import { readBody } from "./read-body.ts";
+import { recoveryOf } from "./recovered-calls.ts";
 import { Reply } from "./reply.ts";
 import { newRequestId } from "./request-id.ts";
 import { resolveModel } from "./resolve-model.ts";
@@ -146,6 +147,9 @@ export async function handleChat(
         timeouts: gateway.timeouts,
         stops: gatewayStops(request, target),
         templates: gateway.templates,
+        recovery: recoveryOf(request, gateway.config.models[model.id], (repair) =>
+          gateway.observer.callRecovered(requestId, model.id, repair),
+        ),
         errorContext: { model: model.id, contextWindow: model.contextWindow, maxTokens: request.maxTokens },
         async refit(error, refused) {
           const { body, maxTokens } = await fit.refit(error, refused);

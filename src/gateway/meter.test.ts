@@ -35,6 +35,7 @@ async function reservedMeter() {
     recordFailed() {},
     attemptFailed() {},
     prefixBroken() {},
+    callRecovered() {},
     ignored() {},
   };
   const request: Pick<ChatRequest, "model" | "stream" | "identity"> = { model: "m", stream: true, identity: {} };

@@ -15,6 +15,8 @@ export type Observer = {
   recordFailed(requestId: string, error: unknown): void;
   /** An attempt on an engine failed; the client may have seen nothing of it. */
   attemptFailed(requestId: string, engine: string, error: GatewayError): void;
+  /** A call was found in the model's text; `repair` says what had to be done. */
+  callRecovered(requestId: string, model: string, repair: string): void;
   /** A session's prompt did not begin with its last one; `cause` is one of the prefix guard's. */
   prefixBroken(model: string, cause: string): void;
   /** What was accepted without effect, as `where:name`. */
@@ -44,6 +46,10 @@ export function createObserver(log: Logger, metrics: Metrics): Observer {
     attemptFailed(requestId, engine, error) {
       metrics.attemptFailed(engine, error.code);
       log.debug({ requestId, engine, code: error.code }, "an attempt failed");
+    },
+    callRecovered(requestId, model, repair) {
+      metrics.callRecovered(model, repair);
+      log.debug({ requestId, model, repair }, "a tool call was recovered from text");
     },
     prefixBroken: (model, cause) => metrics.prefixBroken(model, cause),
     ignored: (wire, entries) => metrics.ignored(wire, entries),

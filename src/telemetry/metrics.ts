@@ -37,6 +37,8 @@ export type Metrics = {
   ignored(wire: string, entries: readonly string[]): void;
   /** A session's prompt did not begin with its last one, so that the engine computes it again from there. */
   prefixBroken(model: string, cause: string): void;
+  /** A tool call was found in a model's text. */
+  callRecovered(model: string, repair: string): void;
   attemptFailed(engine: string, code: string): void;
   engineUp(engine: string, up: boolean): void;
   /** A usage row could not be made durable in time. */
@@ -110,6 +112,12 @@ export function createMetrics(): Metrics {
     labelNames: ["model", "cause"],
     registers,
   });
+  const recovered = new Counter({
+    name: "evener_recovered_calls_total",
+    help: "Tool calls that a model wrote as text and the engine did not recognise, by what had to be done.",
+    labelNames: ["model", "repair"],
+    registers,
+  });
   const up = new Gauge({
     name: "evener_engine_up",
     help: "1 while the engine answers, else 0.",
@@ -161,6 +169,7 @@ export function createMetrics(): Metrics {
     },
     attemptFailed: (engine, code) => failures.inc({ engine, code }),
     prefixBroken: (model, cause) => prefixBreaks.inc({ model, cause }),
+    callRecovered: (model, repair) => recovered.inc({ model, repair }),
     engineUp: (engine, isUp) => up.set({ engine }, isUp ? 1 : 0),
     rowLost: () => lost.inc(),
     watchInFlight(read) {
