@@ -58,15 +58,26 @@ it("counts a conversation's tokens where it is answered", async () => {
   expect(new Set(answeredBy).size).toBeGreaterThan(1);
 });
 
-it("spreads what comes at once", async () => {
+it("spreads what comes at once, also where prompts have to be counted first", async () => {
   let release = (): void => {};
-  const until = new Promise<void>((resolve) => (release = resolve));
+  const counted = new Promise<void>((resolve) => (release = resolve));
+  let finish = (): void => {};
+  const until = new Promise<void>((resolve) => (finish = resolve));
   const before = engines.map(({ requests }) => requests.length);
   const asked = () => engines.map(({ requests }, index) => requests.length - before[index]!);
-  for (const engine of engines) engine.next(...Array.from({ length: 12 }, () => ({ steps: [{ until }, ...HELLO] })));
-  const answers = Array.from({ length: 12 }, () => request(evener, "/v1/messages", { body: ask() }));
-  await waitUntil("all to be asked", () => asked().reduce((sum, count) => sum + count) === 12);
+  for (const engine of engines) {
+    engine.counting = counted;
+    engine.next(...Array.from({ length: 12 }, () => ({ steps: [{ until }, ...HELLO] })));
+  }
+  const body = ask({ messages: [{ role: "user", content: "word ".repeat(4_000) }] });
+  const answers = Array.from({ length: 12 }, () => request(evener, "/v1/messages", { body }));
+  await waitUntil("all to be there", async () => {
+    const { text } = await request(evener, "/metrics", { method: "GET" });
+    return text.includes("\nevener_in_flight_requests 12\n");
+  });
   release();
+  await waitUntil("all to be asked", () => asked().reduce((sum, count) => sum + count) === 12);
+  finish();
   expect(asked()).toEqual([4, 4, 4]);
   expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array.from({ length: 12 }, () => 200));
 });
