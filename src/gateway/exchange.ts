@@ -77,6 +77,7 @@ export class Exchange<Info extends EngineInfo> {
   #recovered: RecoveredCalls | undefined;
   #over = false;
   #cut = false;
+  #held = false;
   #refitted = false;
   #retriedEmpty = false;
   /** Whether the replica has said anything, if only a refusal. */
@@ -96,6 +97,11 @@ export class Exchange<Info extends EngineInfo> {
     return this.#cut;
   }
 
+  /** Whether the engine is held back: what it then fails to send in time is not its fault. */
+  get held(): boolean {
+    return this.#held;
+  }
+
   /** The replica that gave the answer, or is giving it. */
   get replica(): EngineState<Info> | undefined {
     return this.#replica;
@@ -107,6 +113,7 @@ export class Exchange<Info extends EngineInfo> {
     this.#attempts++;
     this.#replica = replica;
     this.#heard = false;
+    this.#held = false;
     this.#answered = false;
     replica.inFlight++;
     this.#call = this.#post(replica);
@@ -156,6 +163,7 @@ export class Exchange<Info extends EngineInfo> {
   }
 
   resume(): void {
+    this.#held = false;
     this.#call?.resume();
   }
 
@@ -221,7 +229,10 @@ export class Exchange<Info extends EngineInfo> {
       this.#answered ||= body.some(isAnswer);
       const taken = this.#sink.events(body);
       // Behind the terminal event there is nothing that could be held back, and nobody would let it go on.
-      if (!taken && terminal === undefined && !this.#over) this.#call?.pause();
+      if (!taken && terminal === undefined && !this.#over) {
+        this.#held = true;
+        this.#call?.pause();
+      }
     }
     if (terminal?.type === "error") this.#failed(terminal.error);
     else if (terminal !== undefined) this.#finished(terminal);

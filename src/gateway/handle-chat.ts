@@ -183,9 +183,8 @@ export async function handleChat(
           const { error } = event;
           // Also what was shown signs of life alone was answered with 200, and is sent again by itself.
           if (reply.begun) gateway.repeats.remember(owner, prompt, requestId);
-          void settle({ outcome: outcomeOf(error), finishReason: null, error, billed: sink.seen }).then(() =>
-            sink.fail(error),
-          );
+          const outcome = outcomeOf(error, exchange.held);
+          void settle({ outcome, finishReason: null, error, billed: sink.seen }).then(() => sink.fail(error));
         },
       },
     );
@@ -206,7 +205,8 @@ const LOOKED_AT_AFTER: ReadonlySet<ErrorCode> = new Set([
   "model_not_found",
 ]);
 
-function outcomeOf(error: GatewayError): Outcome {
+function outcomeOf(error: GatewayError, held: boolean): Outcome {
+  if (held && error.code === "engine_timeout") return "client_gone";
   return error.code === "engine_cut" || error.code === "engine_failed" || error.code === "engine_timeout"
     ? "engine_died"
     : "error";

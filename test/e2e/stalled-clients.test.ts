@@ -30,21 +30,21 @@ afterAll(async () => {
 const LONG = Array.from({ length: 600 }, () => say("x".repeat(32_000)));
 
 /** Sends a request, and reads nothing of what comes. */
-async function stalled(session: string, stream: boolean): Promise<Socket> {
-  const { port } = new URL(evener.url);
+async function stalled(session: string, stream: boolean, of = evener): Promise<Socket> {
+  const { port } = new URL(of.url);
   const socket = connect(Number(port), "127.0.0.1");
   sockets.push(socket.pause());
   socket.on("error", () => {});
   await once(socket, "connect");
   const body = JSON.stringify(ask({ stream }));
   socket.write(
-    `POST /v1/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${evener.key}\r\n` +
+    `POST /v1/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${of.key}\r\n` +
       `x-claude-code-session-id: ${session}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   );
   return socket;
 }
 
-const rowOf = async (session: string) => (await usageRowsNow(evener)).find((row) => row.session === session);
+const rowOf = async (session: string, of = evener) => (await usageRowsNow(of)).find((row) => row.session === session);
 
 async function inFlight(): Promise<number> {
   const { text } = await request(evener, "/metrics", { method: "GET" });
@@ -84,4 +84,17 @@ it.each([true, false])("keeps a client that is only slow (streamed: %s)", async 
   await waitUntil("the answer's end", () => tail.includes(end) || socket.destroyed, 50_000);
   expect(bytes).toBeGreaterThan(19_000_000);
   expect(await rowOf(session)).toMatchObject({ outcome: "ok" });
+});
+
+it("does not blame the engine for a time limit that passes while a client holds it back", async () => {
+  const brief = await startWithConfig(engine.url, { timeouts: { total_ms: 1_500 } });
+  try {
+    engine.next({ steps: [role, ...LONG, "hang"] });
+    const socket = await stalled("held", true, brief);
+    await waitUntil("the row", async () => (await rowOf("held", brief)) !== undefined);
+    expect(await rowOf("held", brief)).toMatchObject({ outcome: "client_gone", error_code: "engine_timeout" });
+    socket.destroy();
+  } finally {
+    await brief.stop();
+  }
 });
