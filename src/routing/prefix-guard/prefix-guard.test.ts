@@ -215,7 +215,7 @@ describe("lines of one session", () => {
 
 describe("what it keeps", () => {
   it("is bounded: the sessions longest silent are forgotten", () => {
-    const guard = createPrefixGuard({ maxHeld: 100, maxKeys: 5 });
+    const guard = createPrefixGuard({ maxHeld: 100, maxLines: 5 });
     for (let index = 0; index < 50; index++) {
       guard.observe({ ...key, session: `s${index}` }, prompt(SESSION));
       expect(guard.held).toBeLessThanOrEqual(100);
@@ -226,5 +226,16 @@ describe("what it keeps", () => {
     guard.observe({ ...key, session: "large" }, prompt(large));
     expect(guard.observe({ ...key, session: "large" }, prompt([...large, "u:x"]))).toMatchObject({ kind: "extends" });
     expect(again("s49")).toBe("first");
+  });
+
+  it("is bounded in conversations, however many one session has", () => {
+    const guard = createPrefixGuard({ maxLines: 6 });
+    const see = (session: string, n: number) =>
+      guard.observe({ ...key, session }, prompt([`s:agent ${n}`, `u:${n}`])).kind;
+    for (let n = 0; n < 3; n++) see("small", n);
+    for (let n = 0; n < 3; n++) see("large", n);
+    expect(see("small", 0)).toBe("extends");
+    for (let n = 3; n < 9; n++) see("large", n);
+    expect([see("large", 8), see("small", 0)]).toEqual(["extends", "first"]);
   });
 });

@@ -33,16 +33,21 @@ export type PrefixGuard = {
 /** Conversations remembered for one key: side calls of a session (titles, searches) are lines of their own, and agents without a name. */
 const LINES = 8;
 
-/** `maxHeld` bounds the checksums held over all sessions (4 bytes each); the sessions longest silent are forgotten first. */
-export function createPrefixGuard({ maxHeld = 4_000_000, maxKeys = 50_000 } = {}): PrefixGuard {
+/**
+ * `maxHeld` bounds the checksums held over all sessions (4 bytes each), `maxLines` the conversations (some hundred bytes each); the sessions
+ * longest silent are forgotten first.
+ */
+export function createPrefixGuard({ maxHeld = 4_000_000, maxLines = 100_000 } = {}): PrefixGuard {
   /** By key, the longest silent first; of each key its lines, the least recently used first. */
   const watched = new Map<string, (Fingerprint & Line)[]>();
   let held = 0;
+  let known = 0;
 
   const forgetOldest = (): void => {
     for (const [id, lines] of watched) {
-      if ((held <= maxHeld && watched.size <= maxKeys) || watched.size === 1) return;
+      if ((held <= maxHeld && known <= maxLines) || watched.size === 1) return;
       watched.delete(id);
+      known -= lines.length;
       for (const line of lines) held -= weight(line);
     }
   };
@@ -60,9 +65,11 @@ export function createPrefixGuard({ maxHeld = 4_000_000, maxKeys = 50_000 } = {}
       const gone = replaces ? before : lines.length === LINES ? lines[0] : undefined;
       if (gone) {
         lines.splice(lines.indexOf(gone), 1);
+        known--;
         held -= weight(gone);
       }
       lines.push(now);
+      known++;
       held += weight(now);
       forgetOldest();
       if (!before) return { kind: "first", line: now };
