@@ -2,8 +2,9 @@
 import type { HonoRequest } from "hono";
 import { z } from "zod";
 import { GatewayError } from "../conversation/errors.ts";
+import { bodyText } from "./body-text.ts";
 
-type WithRequest = { req: Pick<HonoRequest, "text" | "query"> };
+type WithRequest = { req: Pick<HonoRequest, "raw" | "query"> };
 
 /** Postgres cannot hold U+0000, so nothing is named with it. */
 export const filterText = z.string().refine((text) => !text.includes("\0"), "must not contain U+0000");
@@ -13,9 +14,9 @@ export const timeText = z.iso
   .datetime({ offset: true, error: "give a time as in 2026-11-22T09:00:00Z" })
   .transform((text) => new Date(text));
 
-/** Throws GatewayError `invalid_json` or `invalid_request`. */
+/** Throws GatewayError `invalid_json`, `invalid_request` or `body_too_large`. */
 export async function readBody<T extends z.ZodType>(c: WithRequest, schema: T): Promise<z.output<T>> {
-  const text = await c.req.text();
+  const text = await bodyText(c.req.raw);
   let value: unknown;
   try {
     value = JSON.parse(text);

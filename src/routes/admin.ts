@@ -3,7 +3,6 @@
  * admin-keys.ts and admin-usage.ts. docs/tenants-and-keys.md is its reference.
  */
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import type { Admin, AdminKeys } from "../admission/admin-keys.ts";
 import { credentialsOf } from "../admission/credentials.ts";
 import type { KeyRing } from "../admission/key-ring.ts";
@@ -41,8 +40,6 @@ export type AdminOptions = {
 
 export type AdminEnv = { Variables: { admin: Admin; requestId: string } };
 
-const MOST_BODY_BYTES = 64 * 1024;
-
 /** The app answers full paths, so it is mounted as it is: hand it every request whose path starts with `/admin/v1/`. */
 export function adminApp(options: AdminOptions): Hono<AdminEnv> {
   const { adminKeys, onFault = () => {} } = options;
@@ -64,14 +61,6 @@ export function adminApp(options: AdminOptions): Hono<AdminEnv> {
     c.set("admin", admin);
     await next();
   });
-  app.use(
-    bodyLimit({
-      maxSize: MOST_BODY_BYTES,
-      onError: () => {
-        throw new GatewayError("body_too_large", `the body is larger than ${MOST_BODY_BYTES} bytes`);
-      },
-    }),
-  );
 
   app.get("/whoami", (c) => c.json(c.get("admin")));
   tenantRoutes(app, options);

@@ -4,7 +4,6 @@
  * docs/admin-api.md is its reference, /admin/openapi.json its description for machines.
  */
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { GatewayError, retryHeaders, toGatewayError } from "../conversation/errors.ts";
 import { isStoreAway } from "../db/store-error.ts";
 import { newRequestId } from "../gateway/request-id.ts";
@@ -19,7 +18,6 @@ import { ownUsageRoute } from "./own-usage.ts";
 
 /** What a tenant's key may call, for itself; all else is for administrators. */
 const FOR_TENANTS = new Set(["/v1/organizations/usage_report/messages", "/api/oauth/usage"]);
-const MOST_BODY_BYTES = 64 * 1024;
 
 /** The app answers full paths: hand it `/v1/organizations/…`, `/api/oauth/usage` and `/admin/openapi.json`. */
 export function organizationApp(options: AdminOptions): Hono<OrganizationEnv> {
@@ -43,14 +41,6 @@ export function organizationApp(options: AdminOptions): Hono<OrganizationEnv> {
     c.set("caller", caller);
     await next();
   });
-  app.use(
-    bodyLimit({
-      maxSize: MOST_BODY_BYTES,
-      onError: () => {
-        throw new GatewayError("body_too_large", `the body is larger than ${MOST_BODY_BYTES} bytes`);
-      },
-    }),
-  );
   workspaceRoutes(app, options);
   apiKeyRoutes(app, options);
   reportRoutes(app, options);
