@@ -11,6 +11,7 @@ import { newKey } from "./key-format.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { createKey } from "./keys.ts";
 import { SecretError } from "./secret.ts";
+import { findTenant } from "./tenants.ts";
 
 /** Whose key the local client uses. */
 export const LOCAL_TENANT = "local";
@@ -25,14 +26,19 @@ export function localAdminKey(dataDir: string): string {
   return key;
 }
 
-/** A virtual key for clients on this machine: the kept one while the store knows it, else a new one of the tenant `local`. */
+/**
+ * A virtual key for clients on this machine: the kept one while the store knows it, else a new one of the tenant `local`. None where
+ * that tenant is archived: nobody but an administrator does that, and it must not keep the gateway from starting.
+ */
 export async function localClientKey(
   { store, pepper, keyRing, dataDir }: { store: Store; pepper: Buffer; keyRing: KeyRing; dataDir: string },
   actor: Actor,
-): Promise<string> {
+): Promise<string | undefined> {
   const file = join(dataDir, "client-key");
   const kept = read(file);
   if (kept !== undefined && (await isKnown(keyRing, kept))) return kept;
+  const tenant = await findTenant(store.db, LOCAL_TENANT);
+  if (tenant !== undefined && tenant.archivedAt !== null) return undefined;
   const { secret } = await createKey(store, pepper, actor, { tenant: LOCAL_TENANT, name: "evener up" });
   write(file, secret);
   return secret;

@@ -48,6 +48,8 @@ export type RunningGateway = {
   url: string;
   gateway: Gateway;
   store: Store;
+  /** Whether it left a key for clients on this machine. */
+  clientKey: boolean;
   /** Stops taking requests, lets running ones end (at most `timeouts.drain_ms`), and closes everything. Safe to call twice. */
   close(): Promise<void>;
 };
@@ -170,7 +172,7 @@ export async function runGateway({
       version: VERSION,
     });
     closers.push(() => removeGatewayFile(dataDir, process.pid));
-    return { url, gateway, store, close: closeAll };
+    return { url, gateway, store, clientKey: localKey !== undefined, close: closeAll };
   } catch (thrown) {
     await closeAll();
     if (thrown instanceof StoreError || thrown instanceof SecretError) throw new CliError(thrown.message, 1, thrown);

@@ -1,5 +1,6 @@
 /** What `evener up` says once it is up: where it is, which models there are, where the data is, and how to start a client. */
 import { styleText } from "node:util";
+import { LOCAL_TENANT } from "../admission/local-keys.ts";
 import type { RunningGateway } from "./run-gateway.ts";
 import { printable, renderTable } from "./table.ts";
 import { VERSION } from "./version.ts";
@@ -8,7 +9,7 @@ import { VERSION } from "./version.ts";
 export type EngineSource = "configured" | "discovered" | "simulated";
 
 export type BannerInput = {
-  running: Pick<RunningGateway, "url" | "gateway" | "store">;
+  running: Pick<RunningGateway, "url" | "gateway" | "store" | "clientKey">;
   dataDir: string;
   source: EngineSource;
   env: NodeJS.ProcessEnv;
@@ -49,8 +50,15 @@ export function upBanner({ running, dataDir, source, env, colour }: BannerInput)
     `Data      ${dataDir} (${store.kind === "pglite" ? "embedded PGlite store" : `Postgres at ${store.where}`})`,
   );
   if (store.kind === "pglite") lines.push("          For invoices use Postgres: set DATABASE_URL.");
-  lines.push(`Claude    ${strong(clientCommand(dataDir, env))}`);
-  lines.push(`Others    base URL ${url}/v1, key in ${dataDir}/client-key`);
+  if (running.clientKey) {
+    lines.push(`Claude    ${strong(clientCommand(dataDir, env))}`);
+    lines.push(`Others    base URL ${url}/v1, key in ${dataDir}/client-key`);
+  } else
+    lines.push(
+      warn(
+        `Clients   The tenant ${LOCAL_TENANT} is archived, so there is no key for them; make one: evener key create --tenant NAME`,
+      ),
+    );
   return `${lines.join("\n")}\n`;
 }
 

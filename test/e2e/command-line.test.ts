@@ -7,6 +7,7 @@ import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
 import { cleanEnvironment, EVENER, type RunningEvener, runEvener, startEvener } from "../support/evener.ts";
 import { send } from "../support/http.ts";
 import { runProcess } from "../support/run-process.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 let simulator: Simulator;
 let evener: RunningEvener;
@@ -175,6 +176,31 @@ it("says where it is, which models it has and how to start a client", () => {
 it("keeps its keys to the owner of the data directory", () => {
   for (const name of ["gateway.json", "client-key", "admin-key"]) {
     expect(statSync(join(evener.dataDir, name)).mode & 0o077).toBe(0);
+  }
+});
+
+it("starts without a key for clients where their tenant was archived, and says so", async () => {
+  const dataDir = join(folder, "archived");
+  const first = await startEvener({ engines: [simulator.url], dataDir });
+  const tenants = JSON.parse((await first.cli(["tenant", "list", "--json"])).stdout) as { id: string; name: string }[];
+  const local = tenants.find(({ name }) => name === "local");
+  const headers = { "x-api-key": first.adminKey };
+  const archive = `${first.url}/v1/organizations/workspaces/${local?.id}/archive`;
+  expect((await send(archive, { headers })).status).toBe(200);
+  await first.stop();
+
+  const second = await startEvener({ engines: [simulator.url], dataDir });
+  try {
+    expect(second.key).toBeUndefined();
+    await waitUntil("the banner", () => second.log().includes("is archived"));
+    expect(second.log()).toMatch(/^Clients .*local is archived.* evener key create --tenant NAME$/m);
+    expect(second.log()).not.toContain("client-key");
+    expect(await second.cli(["claude", "--print-env"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^evener: [^\n]*leaves no key for clients[^\n]*\n$/),
+    });
+  } finally {
+    await second.stop();
   }
 });
 
