@@ -26,6 +26,7 @@ import { EnginePool, type EngineAddress } from "../routing/engine-pool.ts";
 import { ModelRegistry } from "../routing/model-registry.ts";
 import { createPrefixGuard } from "../routing/prefix-guard/prefix-guard.ts";
 import { createGatewayServer } from "../server.ts";
+import { causeOf } from "../telemetry/cause-of.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { createAnthropicMessages } from "../wire/anthropic-messages/codec.ts";
@@ -142,8 +143,8 @@ export async function runGateway({
     };
     metrics.watchLedger(() => ledger.status);
     metrics.watchInFlight(() => gateway.answering.size);
-    const onFault = (error: Error, requestId: string): void =>
-      log.error({ requestId, error: describe(error) }, "the admin API failed");
+    const onFault = (error: GatewayError, requestId: string): void =>
+      log.error({ requestId, code: error.code, cause: causeOf(error) }, "the admin API failed");
     const server = createGatewayServer({
       gateway,
       anthropicMessages,

@@ -2,6 +2,7 @@
 import type { Principal } from "../admission/key-ring.ts";
 import type { GatewayError } from "../conversation/errors.ts";
 import type { UsageRow } from "../ledger/usage-row.ts";
+import { causeOf } from "../telemetry/cause-of.ts";
 import type { RequestLog } from "../telemetry/log-record.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -84,12 +85,4 @@ function logEntry(row: UsageRow, principal: Principal): RequestLog {
     repeatOf: row.repeatOf,
     prefixBreak: row.prefixBreak,
   };
-}
-
-/** Where a fault of our own is, for the log: its kind and the places it passed, but not its message, which may quote data. */
-function causeOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  if (!(cause instanceof Error)) return typeof cause;
-  const places = (cause.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
-  return [cause.name, ...places.slice(0, 5).map((line) => line.trim())].join(" | ");
 }
