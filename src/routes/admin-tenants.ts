@@ -66,12 +66,13 @@ async function postCredit(c: Context<AdminEnv, "/tenants/:tenant/credits">, opti
   const paid = await moneyChange(options, async (trx) => {
     const tenant = await findTenant(trx, c.req.param("tenant"));
     const credit = await creditTenant(trx, tenant, { amount, note, idempotencyKey });
-    await audit(trx, {
-      actor,
-      action: "tenant.credit",
-      subject: tenant.id,
-      detail: { credit: credit.id, amount_usd: formatUsd(amount), note: note ?? null },
-    });
+    if (credit.isNew)
+      await audit(trx, {
+        actor,
+        action: "tenant.credit",
+        subject: tenant.id,
+        detail: { credit: credit.id, amount_usd: formatUsd(amount), note: note ?? null },
+      });
     return {
       id: credit.id,
       tenant: tenant.name,

@@ -96,6 +96,10 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
       ]);
       const again = await ask("POST", "/tenants/pre/credits", { amount_usd: "50.000000001" }, once);
       expect(again.body).toMatchObject({ id: first.body["id"], balance_usd: "50.000000001" });
+      const said = await rows(sql<Json>`SELECT detail FROM audit_log WHERE action = 'tenant.credit'`);
+      expect(said.map(({ detail }) => detail)).toEqual([
+        { credit: first.body["id"], amount_usd: "50.000000001", note: "Invoice 7" },
+      ]);
       expect((await ask("POST", "/tenants/pre/credits", { amount_usd: "51" }, once)).status).toBe(400);
       expect((await ask("POST", "/tenants/pre/credits", { amount_usd: "-0.000000001" })).body).toMatchObject({
         balance_usd: "50.00",

@@ -19,7 +19,15 @@ export type Account = {
 
 export type Terms = { terms: "prepaid" } | { terms: "postpaid"; creditLimit: bigint | null };
 
-export type Credit = { id: string; amount: bigint; note: string | null; at: Date; balance: bigint };
+export type Credit = {
+  id: string;
+  amount: bigint;
+  note: string | null;
+  at: Date;
+  balance: bigint;
+  /** False where it had been paid in before, under the same idempotency key. */
+  isNew: boolean;
+};
 
 /** The gateway's own account that credits come from; 0002_money.sql makes it. */
 const CASH = 2n;
@@ -76,7 +84,7 @@ export async function creditTenant(trx: Db, tenant: FoundTenant, credit: NewCred
   if (before !== undefined) {
     if (before.amount !== amount)
       throw new GatewayError("invalid_request", "that idempotency key was used for a credit of another amount");
-    return { id, ...before };
+    return { id, ...before, isNew: false };
   }
   const row = await rowOf(
     trx,
@@ -92,7 +100,7 @@ export async function creditTenant(trx: Db, tenant: FoundTenant, credit: NewCred
       RETURNING at`,
   );
   if (row === undefined || transfer === undefined) throw new Error(`account ${tenant.accountId} is gone`);
-  return { id, amount, note: note ?? null, at: transfer.at, balance: row.balance };
+  return { id, amount, note: note ?? null, at: transfer.at, balance: row.balance, isNew: true };
 }
 
 type AccountRow = {
