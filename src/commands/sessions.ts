@@ -39,7 +39,7 @@ export function register(program: Command): void {
     .command("show")
     .description("show a session's requests, its subagents apart, and where its prompts left the prefix cache")
     .argument("<id>", "the client's session id, as in: evener usage --by session")
-    .option("--tenant <name>", "whose, where several tenants have that id")
+    .option("--tenant <name>", "whose, where several tenants have that id; its name or id")
     .option("--json", "print JSON")
     .action(async (id: string, options: { tenant?: string; json?: true }) => {
       const path = `/sessions/${encodeURIComponent(id)}`;

@@ -203,6 +203,18 @@ it("shows a session, its subagents apart and where its prefix broke", async () =
   expect(text).toMatch(
     /Main loop, qwen3\n[\s\S]*95\.2% +█{10}[\s\S]*broken: message 4 \(user\): message-edited[\s\S]*Subagent agent-9, qwen3/,
   );
+  const { tenant_id } = JSON.parse(await run("sessions", "show", "sess-1", "--json")) as { tenant_id: string };
+  expect(tenant_id).toMatch(/^ten_/);
+  for (const tenant of ["acme", tenant_id])
+    expect(await run("sessions", "show", "sess-1", "--tenant", tenant)).toBe(text);
+  expect(await refused("sessions", "show", "sess-1", "--tenant", "local")).toMatchObject([
+    1,
+    expect.stringContaining("no request of a session sess-1"),
+  ]);
+  expect(await refused("sessions", "show", "sess-1", "--tenant", "nobody")).toMatchObject([
+    1,
+    expect.stringContaining("there is no tenant named nobody"),
+  ]);
   expect(await refused("sessions", "show", "nothing")).toMatchObject([1, expect.stringContaining("nothing")]);
 });
 

@@ -2,6 +2,7 @@
 import { sql } from "kysely";
 import { GatewayError } from "../../conversation/errors.ts";
 import { formatUsd } from "../money.ts";
+import { findTenant } from "./find-tenant.ts";
 import { type Db, rowsOf } from "./read-rows.ts";
 
 export type SessionRequest = {
@@ -49,15 +50,16 @@ export type Session = {
 const MOST_REQUESTS = 10_000;
 
 /**
- * Session ids are the clients' own, so two tenants can have the same. Throws GatewayError `not_found`, and `invalid_request` where the
+ * Session ids are the clients' own, so two tenants can have the same; `tenant` is an id or a name. Throws GatewayError `not_found`, and `invalid_request` where the
  * tenant has to be named, or the session is too long.
  */
 export async function readSession(db: Db, session: string, tenant?: string): Promise<Session> {
+  const tenantId = tenant === undefined ? null : (await findTenant(db, tenant)).id;
   const rows = await rowsOf(
     db,
     sql<Row>`
       SELECT u.*, t.name AS tenant FROM usage_event u JOIN tenant t ON t.id = u.tenant_id
-      WHERE u.session = ${session} AND (${tenant ?? null}::text IS NULL OR t.name = ${tenant ?? null})
+      WHERE u.session = ${session} AND (${tenantId}::text IS NULL OR u.tenant_id = ${tenantId})
       ORDER BY u.started_at, u.request_id LIMIT ${MOST_REQUESTS + 1}`,
   );
   const [first] = rows;
