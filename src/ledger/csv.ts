@@ -8,7 +8,7 @@ export function csv(rows: readonly (readonly (string | number | null)[])[]): str
 function cell(value: string | number | null): string {
   if (value === null) return "";
   if (typeof value === "number") return String(value);
-  // A spreadsheet runs what begins so; figures below zero are figures.
-  const safe = /^[=+@\t\r]|^-(?!\d)/.test(value) ? `'${value}` : value;
+  // A spreadsheet runs what begins so; what is a figure below zero to its end, or nothing but a dash, it does not.
+  const safe = /^[=+@\t\r]|^-(?!(?:\d+(?:\.\d+)?)?$)/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
