@@ -81,6 +81,21 @@ describe("a request in flight", () => {
     expect(asks).toHaveLength(0);
   });
 
+  it("never counts beyond what the database takes", () => {
+    const { live, counts } = running({});
+    Object.defineProperty(counts, "usage", {
+      value: { inputUncached: 9e11, cacheRead: 2 ** 31, cacheWrite: 9e15, output: 9e11, reasoning: 1e12 },
+    });
+    const most = 2_147_483_647;
+    expect(live.count()).toMatchObject({
+      input_uncached: most,
+      cache_read: most,
+      cache_write: most,
+      output: most,
+      reasoning: most,
+    });
+  });
+
   it("is never ended while its limit has room, nor paid beyond its limit, in any steps and with any delay", () => {
     fc.assert(
       fc.property(

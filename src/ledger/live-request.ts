@@ -5,6 +5,7 @@
 import type { Placed } from "../base/in-flight.ts";
 import type { Usage } from "../conversation/usage.ts";
 import { costOf, dearestInput } from "./money.ts";
+import { whole } from "./settle-item.ts";
 import type { CheckpointItem, CheckpointResult, ReserveItem, ReserveResult } from "./statements.ts";
 
 /** The running counts of a stream; `UsageFold` is one. */
@@ -96,18 +97,19 @@ export class LiveRequest implements Placed {
     return this.#checkpoint > this.#checkedAs || this.grown;
   }
 
-  /** What is counted by now, numbered. */
+  /** What is counted by now, numbered, as the database takes it: one engine's nonsense must not cost all the others their checkpoints. */
   count(): CheckpointItem {
     const { usage } = this.counts;
     this.#countedOutput = usage.output;
+    const output = whole(usage.output);
     return {
       request_id: this.item.request_id,
       checkpoint: ++this.#checkpoint,
-      input_uncached: usage.inputUncached,
-      cache_read: usage.cacheRead,
-      cache_write: usage.cacheWrite,
-      output: usage.output,
-      reasoning: Math.min(usage.reasoning, usage.output),
+      input_uncached: whole(usage.inputUncached),
+      cache_read: whole(usage.cacheRead),
+      cache_write: whole(usage.cacheWrite),
+      output,
+      reasoning: Math.min(output, whole(usage.reasoning)),
       ahead: this.#ahead,
     };
   }

@@ -264,6 +264,25 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     await after.close(1_000);
   });
 
+  it("checkpoints all the others beside a request of which an engine counts nonsense", async () => {
+    const [payer, other] = [await addPayer(store), await addPayer(store)];
+    const busy = await start({ dataDir: join(dataDir, "beside"), checkpointMs: 20, owner: "beside" });
+    const [row, mad] = [rowOf(payer), rowOf(other)];
+    const [counts, nonsense] = [movingCounts(), movingCounts()];
+    const reserved = await busy.reserve(requestOf(row, { counts }));
+    const beside = await busy.reserve(requestOf(mad, { counts: nonsense }));
+    nonsense.set({ inputUncached: 9e11, cacheRead: 9e11, output: 9e11, reasoning: 1e12 });
+    counts.set({ output: 17 });
+    await waitUntil("both counts to be in the database", async () => {
+      const holds = await store.db.selectFrom("hold").selectAll().where("owner", "=", "beside").execute();
+      const outputs = holds.map((hold) => Number((hold as unknown as { output: number }).output));
+      return outputs.includes(17) && outputs.includes(2_147_483_647);
+    });
+    await Promise.all([reserved.settle(row), beside.settle(mad)]);
+    await busy.close(1_000);
+    expect(problems).toEqual([]);
+  });
+
   it("asks the database about what cannot be refused no more than every two seconds, and at once after a change", async () => {
     const payer = await addPayer(store);
     const holds = async (model: string): Promise<boolean> => {
