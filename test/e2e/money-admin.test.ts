@@ -347,6 +347,26 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
       });
     });
 
+    it("stands on the terms on which its month ended, whatever is agreed later", async () => {
+      const { body } = await ask("POST", "/tenants", { name: "terms" });
+      // As if agreed back then: only what the log itself writes has the time of now.
+      for (const [at, terms] of [
+        ["2026-04-30T23:59:59.999Z", "prepaid"],
+        ["2026-05-31T00:00:00Z", "postpaid"],
+        ["2026-06-01T00:00:00Z", "prepaid"],
+      ])
+        await sql`INSERT INTO audit_log (at, actor, action, subject, detail)
+          VALUES (${at}::timestamptz, 'test', 'tenant.terms', ${body["id"]}, ${JSON.stringify({ terms, credit_limit_usd: null })})`.execute(
+          test.store.db,
+        );
+      await ask("POST", "/tenants/terms/terms", { terms: "prepaid" });
+      const months = ["2026-03", "2026-04", "2026-05", "2026-06", new Date().toISOString().slice(0, 7)];
+      const found: string[] = [];
+      for (const month of months)
+        found.push((await ask("GET", `/invoices?tenant=terms&month=${month}`)).body["terms"] as string);
+      expect(found).toEqual(["postpaid", "prepaid", "postpaid", "prepaid", "prepaid"]);
+    });
+
     it.each([
       ["/invoices?tenant=nobody&month=2026-03", 404],
       ["/invoices?tenant=smith&month=2026-13", 400],

@@ -57,6 +57,22 @@ export async function setTerms(trx: Db, tenant: FoundTenant, terms: Terms): Prom
   return toAccount(row);
 }
 
+/**
+ * On which terms the tenant was at a time, of what the audit log says was set before. Whoever was given none yet is postpaid, as
+ * make_account of 0002_money.sql has it.
+ */
+export async function termsBefore(db: Db, tenant: FoundTenant, time: Date): Promise<Account["terms"]> {
+  const set = await rowOf(
+    db,
+    // In the order of ids: terms are changed under the account's lock, while `at` is when a transaction began.
+    sql<Pick<Account, "terms">>`
+      SELECT detail ->> 'terms' AS terms FROM audit_log
+      WHERE action = 'tenant.terms' AND subject = ${tenant.id} AND at < ${time.toISOString()}::timestamptz
+      ORDER BY id DESC LIMIT 1`,
+  );
+  return set?.terms ?? "postpaid";
+}
+
 export type NewCredit = {
   amount: bigint;
   note?: string | undefined;

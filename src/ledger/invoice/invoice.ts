@@ -4,7 +4,7 @@
  */
 import { sql } from "kysely";
 import { GatewayError } from "../../conversation/errors.ts";
-import { type Account, accountsByTenant } from "../admin/accounts.ts";
+import { type Account, termsBefore } from "../admin/accounts.ts";
 import { type FoundTenant, findTenant } from "../admin/find-tenant.ts";
 import { type Db, rowOf, rowsOf } from "../admin/read-rows.ts";
 import { CHARGED, invoiceNumber, roundToCents } from "./charged.ts";
@@ -28,6 +28,7 @@ export type Invoice = {
   /** The same whenever it is drawn up. */
   number: string;
   tenant: { id: string; name: string };
+  /** As the month ended: what is agreed later changes no invoice. */
   terms: Account["terms"];
   month: Month;
   drawnUp: Date;
@@ -59,7 +60,6 @@ export async function drawUpInvoice(db: Db, tenantName: string, month: Month): P
     .setIsolationLevel("repeatable read")
     .execute(async (trx) => {
       const tenant = await findTenant(trx, tenantName);
-      const account = (await accountsByTenant(trx, tenant.id)).get(tenant.id);
       const lines = await readLines(trx, tenant, month);
       const totals = await readTotals(trx, tenant, month);
       const subtotal = lines.reduce((sum, line) => sum + line.amount, 0n);
@@ -73,7 +73,7 @@ export async function drawUpInvoice(db: Db, tenantName: string, month: Month): P
       return {
         number: invoiceNumber(tenant.id, month.name),
         tenant: { id: tenant.id, name: tenant.name },
-        terms: account?.terms ?? "postpaid",
+        terms: await termsBefore(trx, tenant, month.end),
         month,
         drawnUp: totals.now,
         status: totals.now < month.end || totals.open > 0n ? "preliminary" : "final",
