@@ -1,6 +1,7 @@
 /** The command line's entry: registers the subcommands of commands/ and turns failures into one line and an exit code. */
 import { Command, CommanderError } from "commander";
 import { CliError } from "./commands/cli-error.ts";
+import { outliveLostOutput } from "./commands/lost-output.ts";
 import { VERSION } from "./commands/version.ts";
 import { enlargeYoungGeneration } from "./commands/young-generation.ts";
 
@@ -21,12 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ register(program: Comman
   simulate: () => import("./commands/simulate.ts"),
 };
 
-// Whoever read has enough (`evener usage | head -1`): what is left to say is lost, what is left to do is done, by a gateway above all.
-for (const stream of [process.stdout, process.stderr])
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
-
+outliveLostOutput();
 if (process.argv[2] === "up" || process.argv[2] === "serve") enlargeYoungGeneration();
 
 const program = new Command("evener")

@@ -136,6 +136,23 @@ it.each([["usage", "--help"], ["--version"], ["tenant", "list", "--json"]])(
   },
 );
 
+describe.runIf(existsSync("/dev/full"))("on a full disk", () => {
+  const onFullDisk = (...args: string[]) =>
+    runProcess("sh", ["-c", 'exec "$@" > /dev/full', "sh", process.execPath, EVENER, ...args], {
+      cwd: folder,
+      env: evener.env,
+    });
+
+  it.each([["usage", "--help"], ["--version"], ["tenant", "list", "--json"]])(
+    "what %s says is missed in one line",
+    async (...args) => {
+      const done = await onFullDisk(...args);
+      expect(done.code).toBe(1);
+      expect(done.stderr).toMatch(/^evener: cannot write the output: ENOSPC[^\n]*\n$/);
+    },
+  );
+});
+
 describe("loads no more than a command needs:", () => {
   /** Writes to stderr which packages the process has loaded when it ends. */
   const witness = `data:text/javascript,${encodeURIComponent(`
