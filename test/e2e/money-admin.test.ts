@@ -347,6 +347,50 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
       });
     });
 
+    it("is preliminary until what was recovered got its own truth, or a day to get it", async () => {
+      const { body: key } = await ask("POST", "/keys", { tenant: "recovered" });
+      const request = (requestId: string, outcome: "recovered" | "ok", output: number) => ({
+        requestId,
+        outcome,
+        tenantId: key["tenant_id"],
+        keyId: key["id"],
+        model: "big",
+        usage: { inputUncached: 0, cacheRead: 0, cacheWrite: 0, output, reasoning: 0 },
+        reservedAt: new Date("2026-03-31T23:59:00Z"),
+      });
+      const invoice = async () => {
+        const { body } = await ask("GET", "/invoices?tenant=recovered&month=2026-03");
+        return [body["status"], body["ledger_usd"]];
+      };
+      await charge(test.store, [request("req_r_1", "recovered", 1_000)]);
+      expect(await invoice()).toEqual(["preliminary", "0.0028"]);
+      expect((await ask("GET", "/invoices?tenant=recovered&month=2026-04")).body["status"]).toBe("final");
+      await charge(test.store, [request("req_r_1", "ok", 2_000)]);
+      expect(await invoice()).toEqual(["final", "0.0056"]);
+      await charge(test.store, [request("req_r_2", "recovered", 1_000)]);
+      expect(await invoice()).toEqual(["preliminary", "0.0084"]);
+      await test.store.db.transaction().execute(async (trx) => {
+        await sql`ALTER TABLE usage_event DISABLE TRIGGER usage_event_written_once`.execute(trx);
+        await sql`UPDATE usage_event SET recorded_at = now() - interval '25 hours' WHERE request_id = 'req_r_2'`.execute(
+          trx,
+        );
+        await sql`ALTER TABLE usage_event ENABLE TRIGGER usage_event_written_once`.execute(trx);
+      });
+      expect(await invoice()).toEqual(["final", "0.0084"]);
+    });
+
+    it("is drawn up also where an engine counted beyond all sense", async () => {
+      const { body: key } = await ask("POST", "/keys", { tenant: "nonsense" });
+      const usage = { inputUncached: 9e11, cacheRead: 0, cacheWrite: 0, output: 9e11, reasoning: 0 };
+      const reservedAt = new Date("2026-03-20T00:00:00Z");
+      const of = { tenantId: key["tenant_id"], keyId: key["id"], requestId: "req_m_mad" };
+      await charge(test.store, [{ ...of, model: "unpriced", usage, reservedAt }]);
+      expect((await ask("GET", "/invoices?tenant=nonsense&month=2026-03")).body).toMatchObject({
+        uncharged_requests: 1,
+        total_usd: "0.00",
+      });
+    });
+
     it("stands on the terms on which its month ended, whatever is agreed later", async () => {
       const { body } = await ask("POST", "/tenants", { name: "terms" });
       // As if agreed back then: only what the log itself writes has the time of now.

@@ -89,7 +89,9 @@ function notes(invoice: InvoiceJson): string[] {
       `${count(invoice.uncharged_requests)} further ${invoice.uncharged_requests === 1 ? "request was" : "requests were"} not charged: no price was set for the model, or the answer failed before it began.`,
     );
   if (invoice.status === "preliminary")
-    all.push("Preliminary: the period has not ended, or requests of it are still running.");
+    all.push(
+      "Preliminary: the period has not ended, or requests of it are still running or were cut off less than a day ago.",
+    );
   return all;
 }
 

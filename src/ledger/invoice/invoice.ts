@@ -32,7 +32,7 @@ export type Invoice = {
   terms: Account["terms"];
   month: Month;
   drawnUp: Date;
-  /** `preliminary` while the month runs or a request of it does. */
+  /** `preliminary` while the month runs, a request of it does, or what was just recovered of one may give way to its own truth. */
   status: "preliminary" | "final";
   requests: bigint;
   /** Requests with tokens that were not charged: the model had no price, or the answer failed before its first byte. */
@@ -96,6 +96,12 @@ function disagreement(how: string): GatewayError {
   );
 }
 
+/**
+ * So long after a request was recovered from its last checkpoint its gateway, which was frozen or cut off, is expected to tell what became
+ * of it.
+ */
+const TRUTH_WITHIN = "1 day";
+
 /** A request counts in the month in which it was reserved, as for its price and budgets. */
 function ofMonth(tenant: FoundTenant, { start, end }: Month) {
   return sql`u.tenant_id = ${tenant.id} AND u.reserved_at >= ${start.toISOString()}::timestamptz
@@ -138,14 +144,15 @@ async function readTotals(trx: Db, tenant: FoundTenant, month: Month): Promise<T
     trx,
     sql<Totals>`
       WITH mine AS (
-        SELECT u.request_id, u.account_id, u.cost, ${CHARGED} AS charged,
-          u.input_uncached + u.cache_read + u.cache_write + u.output > 0 AS worked
+        SELECT u.request_id, u.account_id, u.cost, ${CHARGED} AS charged, u.outcome, u.recorded_at,
+          greatest(u.input_uncached, u.cache_read, u.cache_write, u.output) > 0 AS worked
         FROM usage_event u LEFT JOIN price_version v ON v.id = u.price_id WHERE ${ofMonth(tenant, month)})
       SELECT now(), count(*) AS requests, count(*) FILTER (WHERE charged) AS charged_requests,
         count(*) FILTER (WHERE NOT charged AND worked) AS uncharged, coalesce(sum(cost), 0)::bigint AS charged,
         (SELECT coalesce(-sum(e.amount), 0)::bigint FROM mine m JOIN ledger_entry e
           ON e.transaction_id = m.request_id AND e.account_id = m.account_id AND e.kind IN ('usage', 'adjustment')) AS entered,
-        (SELECT count(*) FROM hold u WHERE ${ofMonth(tenant, month)}) AS open
+        (SELECT count(*) FROM hold u WHERE ${ofMonth(tenant, month)})
+          + count(*) FILTER (WHERE outcome = 'recovered' AND recorded_at > now() - ${TRUTH_WITHIN}::interval) AS open
       FROM mine`,
   );
   if (totals === undefined) throw new Error("sums without a row");
