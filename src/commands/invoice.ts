@@ -29,6 +29,7 @@ const Invoice = z.object({
   rounding_usd: z.string(),
   total_usd: z.string(),
   ledger_usd: z.string(),
+  credits: z.array(z.object({ at: z.string(), amount_usd: z.string(), note: z.string().nullable() })),
 });
 
 type Options = { tenant: string; month: string; json?: true; csv?: true; html?: true };
@@ -60,11 +61,11 @@ export function register(program: Command): void {
 function invoiceTable(invoice: z.infer<typeof Invoice>): string {
   const { number, tenant, month, status, lines } = invoice;
   const head = `Invoice ${number} to ${printable(tenant)} for ${month} (UTC)${status === "final" ? "" : ", preliminary"}: ${requests(invoice.requests)}\n`;
-  if (lines.length === 0) return `${head}Nothing was charged.${notCharged(invoice)}`;
+  if (lines.length === 0) return `${head}Nothing was charged.${notCharged(invoice)}${creditsTable(invoice)}`;
   const sums = ["subtotal_usd", "rounding_usd", "total_usd"] as const;
   const amounts = alignDecimals([...lines.map((line) => line.amount_usd), ...sums.map((name) => invoice[name])]);
   const prices = alignDecimals(lines.map((line) => line.price_per_million_usd));
-  const names = ["Subtotal", "Rounding to cents", invoice.terms === "prepaid" ? "Total, from credit" : "Total"];
+  const names = ["Subtotal", "Rounding to cents", "Total"];
   const table = renderTable({
     columns: [
       { title: "MODEL", most: 48 },
@@ -85,7 +86,18 @@ function invoiceTable(invoice: z.infer<typeof Invoice>): string {
     ],
     totals: [names[2] ?? "", "", "", "", invoice.total_usd],
   });
-  return `${head}${table}The ledger charged USD ${invoice.ledger_usd}.${notCharged(invoice)}`;
+  const from = invoice.terms === "prepaid" ? ", from the credit" : "";
+  return `${head}${table}The ledger charged USD ${invoice.ledger_usd}${from}.${notCharged(invoice)}${creditsTable(invoice)}`;
+}
+
+function creditsTable({ credits }: z.infer<typeof Invoice>): string {
+  if (credits.length === 0) return "";
+  const amounts = alignDecimals(credits.map((credit) => credit.amount_usd));
+  const table = renderTable({
+    columns: [{ title: "DATE" }, { title: "NOTE", most: 48 }, { title: "AMOUNT USD", align: "right" }],
+    rows: credits.map(({ at, note }, index) => [at.slice(0, 10), note ?? "", amounts[index] ?? ""]),
+  });
+  return `\n\nPayments and credits\n${table.trimEnd()}`;
 }
 
 function notCharged({ uncharged_requests: count }: z.infer<typeof Invoice>): string {

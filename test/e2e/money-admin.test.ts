@@ -326,11 +326,13 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
       expect(asCsv.headers.get("content-type")).toBe("text/csv; charset=utf-8");
       const lines = asCsv.text.split("\r\n");
       expect(lines).toHaveLength(1 + 6 + 3 + 1);
-      expect(lines[7]).toMatch(/,subtotal,,,0\.009494734452$/);
+      expect(lines[7]).toMatch(/,subtotal,,,0\.009494734452,final,,$/);
       const page = await ask("GET", "/invoices?tenant=acme inc&month=2026-03&format=html");
       expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
       expect(page.text).toContain("Ingots &amp; &lt;Sons&gt;");
       expect(page.text).toContain("USD 0.01");
+      expect(page.text).toContain("<p>2 of the requests were not charged: ");
+      expect(page.text).not.toContain("prepaid");
       expect(page.text).not.toMatch(/<script|https?:|@import|url\(/);
     });
 
@@ -345,6 +347,27 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
         total_usd: "0.00",
         ledger_usd: "0.00",
       });
+    });
+
+    it("tells what was taken from credit and what was paid in, to its last digit", async () => {
+      await ask("POST", "/tenants", { name: "payer", terms: "prepaid" });
+      await ask("POST", "/tenants/payer/credits", { amount_usd: "5", note: "transfer 4711" });
+      await ask("POST", "/tenants/payer/credits", { amount_usd: "-0.25" });
+      const { body: key } = await ask("POST", "/keys", { tenant: "payer" });
+      const usage = { inputUncached: 0, cacheRead: 0, cacheWrite: 0, output: 35_893, reasoning: 0 };
+      const of = { tenantId: key["tenant_id"], keyId: key["id"], requestId: "req_p_1" };
+      await charge(test.store, [{ ...of, model: "big", usage }]);
+      const day = new Date().toISOString().slice(0, 10);
+      const path = `/invoices?tenant=payer&month=${day.slice(0, 7)}`;
+      const page = (await ask("GET", `${path}&format=html`)).text.replaceAll(/<[^>]+>/g, "|").replaceAll(/\|+/g, "|");
+      expect(page).toContain("|Total|USD 0.10|Taken from prepaid credit|USD 0.1005004|");
+      const asCsv = (await ask("GET", `${path}&format=csv`)).text.split("\r\n");
+      expect(asCsv[0]).toMatch(/,amount_usd,status,date,note$/);
+      expect(asCsv.slice(-4, -1).map((line) => line.split(",").slice(3).join(","))).toEqual([
+        ",total,,,0.10,preliminary,,",
+        `,credit,,,5.00,preliminary,${day},transfer 4711`,
+        `,credit,,,-0.25,preliminary,${day},`,
+      ]);
     });
 
     it("is preliminary until what was recovered got its own truth, or a day to get it", async () => {

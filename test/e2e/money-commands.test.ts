@@ -232,10 +232,23 @@ describe("invoice", () => {
       total_usd: "0.01",
       ledger_usd: "0.01335",
     });
-    expect(await run(...of, "--csv")).toContain(",total,,,0.01\r\n");
+    expect(await run(...of, "--csv")).toContain(",total,,,0.01,final,,\r\n");
     const page = await run(...of, "--html");
     expect(page).toMatch(/^<!doctype html>/);
     expect(page).toContain("Ingot Compute");
+  });
+
+  it("shows what was paid in, and that what is used is taken from it", async () => {
+    await run("tenant", "create", "saver", "--prepaid");
+    await run("tenant", "credit", "saver", "12.5", "--note", "transfer 7");
+    const month = new Date().toISOString().slice(0, 7);
+    expect(await run("invoice", "--tenant", "saver", "--month", month)).toMatch(
+      /preliminary: 0 requests\nNothing was charged\.\n\nPayments and credits\nDATE +NOTE +AMOUNT USD\n.*\n\d{4}-\d\d-\d\d +transfer 7 +12\.50\n$/,
+    );
+    await run("tenant", "terms", "acme", "--prepaid");
+    expect(await run("invoice", "--tenant", "acme", "--month", "2026-03")).toContain(
+      "The ledger charged USD 0.01335.\n",
+    );
   });
 
   it("counts one request as one", async () => {

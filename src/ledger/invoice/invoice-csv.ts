@@ -1,12 +1,18 @@
-/** An invoice as CSV: a row a line, then subtotal, rounding and total, so that the column adds up. */
+/**
+ * An invoice as CSV: a row a line, then subtotal, rounding and total, so that the column adds up; below them what was paid in. Every row says
+ * whether it is final.
+ */
 import { csv } from "../csv.ts";
 import type { InvoiceJson } from "./invoice-text.ts";
 
 export function invoiceCsv(invoice: InvoiceJson): string {
+  const { status, credits } = invoice;
   const head = ["invoice", "tenant", "month", "model", "token_class", "tokens", "price_per_million_usd", "amount_usd"];
   const of = [invoice.number, invoice.tenant, invoice.month];
+  const sum = (name: string, amount: string) => [...of, null, name, null, null, amount, status, null, null];
   return csv([
-    head,
+    // Behind the others, for those who count columns.
+    [...head, "status", "date", "note"],
     ...invoice.lines.map((line) => [
       ...of,
       line.model,
@@ -14,9 +20,23 @@ export function invoiceCsv(invoice: InvoiceJson): string {
       line.tokens,
       line.price_per_million_usd,
       line.amount_usd,
+      status,
+      null,
+      null,
     ]),
-    [...of, null, "subtotal", null, null, invoice.subtotal_usd],
-    [...of, null, "rounding", null, null, invoice.rounding_usd],
-    [...of, null, "total", null, null, invoice.total_usd],
+    sum("subtotal", invoice.subtotal_usd),
+    sum("rounding", invoice.rounding_usd),
+    sum("total", invoice.total_usd),
+    ...credits.map(({ at, amount_usd, note }) => [
+      ...of,
+      null,
+      "credit",
+      null,
+      null,
+      amount_usd,
+      status,
+      at.slice(0, 10),
+      note,
+    ]),
   ]);
 }

@@ -42,7 +42,7 @@ ${notes(invoice)
 `;
 }
 
-function linesTable({ lines, subtotal_usd, rounding_usd, total_usd, terms }: InvoiceJson): string {
+function linesTable({ lines, subtotal_usd, rounding_usd, total_usd, ledger_usd, terms }: InvoiceJson): string {
   const amounts = alignDecimals([...lines.map((line) => line.amount_usd), subtotal_usd, rounding_usd]);
   const prices = alignDecimals(lines.length === 0 ? ["0.00"] : lines.map((line) => line.price_per_million_usd));
   const rows = lines.map((line, index) => {
@@ -61,7 +61,10 @@ ${rows.length === 0 ? '<tr><td colspan="5" class="none">Nothing was charged in t
 <tfoot>
 ${sum("Subtotal", grouped(amounts.at(-2) ?? ""), "subtotal")}
 ${sum("Rounding to whole cents", grouped(amounts.at(-1) ?? ""), "rounding")}
-${sum(terms === "prepaid" ? "Total, taken from prepaid credit" : "Total", `USD ${grouped(total_usd)}`, "total")}
+${sum("Total", `USD ${grouped(total_usd)}`, "total")}${
+    // Not the total: credit is taken request by request, and never rounded to cents.
+    terms === "prepaid" ? sum("Taken from prepaid credit", `USD ${grouped(ledger_usd)}`, "taken") : ""
+  }
 </tfoot>
 </table>`;
 }
@@ -86,7 +89,7 @@ function notes(invoice: InvoiceJson): string[] {
   ];
   if (invoice.uncharged_requests > 0)
     all.push(
-      `${count(invoice.uncharged_requests)} further ${invoice.uncharged_requests === 1 ? "request was" : "requests were"} not charged: no price was set for the model, or the answer failed before it began.`,
+      `${count(invoice.uncharged_requests)} of the requests ${invoice.uncharged_requests === 1 ? "was" : "were"} not charged: no price was set for the model, or the answer failed before it began.`,
     );
   if (invoice.status === "preliminary")
     all.push(
@@ -157,6 +160,7 @@ tr, .facts, header { break-inside: avoid; }
 tfoot { display: table-row-group; }
 .rounding td { color: #5c6670; }
 .total td { padding-top: .5rem; font-size: 1.15rem; font-weight: 600; }
+.taken td { color: #5c6670; }
 footer { margin-top: 2.4rem; color: #5c6670; font-size: .82rem; }
 footer p { margin: .2rem 0; }
 thead { display: table-header-group; }
