@@ -74,7 +74,7 @@ export function register(program: Command): void {
   const time = (text: string): Date => parseTime(text);
   program
     .command("usage")
-    .description("show what was used; requests count when they started, days are UTC")
+    .description("show what was used; requests count when they were admitted, days are UTC")
     .option("--tenant <name>", "only this tenant's")
     .option("--since <time>", "from then on: 2026-11-01, 2026-11-01T09:00Z, 24h, 7d", time)
     .option("--until <time>", "up to then, not including it", time)

@@ -1,4 +1,7 @@
-/** The queries behind `evener usage`: what was used, by whom, in a span of time; a request belongs to the time it started. */
+/**
+ * The queries behind `evener usage`: what was used, by whom, in a span of time. A request belongs to the time at which it was reserved, by
+ * the database's clock, as on invoices and in budgets: sums of the same span are the same everywhere.
+ */
 import { type Expression, type ExpressionBuilder, type RawBuilder, type SqlBool, sql } from "kysely";
 import { GatewayError } from "../conversation/errors.ts";
 import type { Store } from "../db/open-store.ts";
@@ -41,7 +44,7 @@ const GROUPS = {
     session: sql<string | null>`u.session`,
     agent: sql<string | null>`u.agent`,
   },
-  day: { day: sql<string>`to_char(u.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')` },
+  day: { day: sql<string>`to_char(u.reserved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')` },
   engine: { engine: sql<string | null>`u.engine` },
 } satisfies Record<string, Record<string, RawBuilder<string | null>>>;
 
@@ -135,7 +138,7 @@ export type UsageRequest = {
   reasoning: number;
   counted_by: UsageEventTable["counted_by"];
   outcome: UsageEventTable["outcome"];
-  /** ISO 8601, UTC, milliseconds. */
+  /** ISO 8601, UTC, milliseconds; by the gateway's clock, and not what a span is about. */
   started_at: string;
   first_token_ms: number | null;
   duration_ms: number;
@@ -191,17 +194,19 @@ export async function usageByRequest(
       "u.cut_by",
       "u.unbilled_prompt",
       "u.unbilled_output",
+      sql<string>`to_char(u.reserved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`.as("reserved_at"),
     ])
-    .orderBy("u.started_at")
+    .orderBy("u.reserved_at")
     .orderBy("u.request_id")
     .limit(page.limit + 1);
   if (after !== undefined)
     query = query.where(
-      sql<SqlBool>`(u.started_at, u.request_id) > (${after.startedAt}::timestamptz, ${after.requestId})`,
+      sql<SqlBool>`(u.reserved_at, u.request_id) > (${after.reservedAt}::timestamptz, ${after.requestId})`,
     );
   const found = await query.execute();
-  const rows = found.slice(0, page.limit).map(
-    ({ cost, repeat_of, error_code, cut_by, unbilled_prompt, unbilled_output, ...row }) =>
+  const shown = found.slice(0, page.limit);
+  const rows = shown.map(
+    ({ cost, reserved_at: _at, repeat_of, error_code, cut_by, unbilled_prompt, unbilled_output, ...row }) =>
       Object.assign(row, {
         started_at: row.started_at.toISOString(),
         cost_usd: formatUsd(cost),
@@ -212,7 +217,7 @@ export async function usageByRequest(
         unbilled_output,
       }) satisfies UsageRequest,
   );
-  const last = rows.at(-1);
+  const last = shown.at(-1);
   return { rows, next: found.length > page.limit && last !== undefined ? writeCursor(last) : null };
 }
 
@@ -235,8 +240,8 @@ function conditions(
 ): Expression<SqlBool>[] {
   const all: Expression<SqlBool>[] = [];
   if (tenantId !== undefined) all.push(where("u.tenant_id", "=", tenantId));
-  if (since !== undefined) all.push(where("u.started_at", ">=", since));
-  if (until !== undefined) all.push(where("u.started_at", "<", until));
+  if (since !== undefined) all.push(where("u.reserved_at", ">=", since));
+  if (until !== undefined) all.push(where("u.reserved_at", "<", until));
   return all;
 }
 
@@ -245,15 +250,15 @@ async function tenantIdOf(store: Store, name: string | undefined): Promise<strin
   return (await findTenant(store.db, name)).id;
 }
 
-/** Rows carry whole milliseconds (settle-item.ts), so an ISO time names the place exactly. */
-function writeCursor(row: UsageRequest): string {
-  return Buffer.from(`${row.started_at} ${row.request_id}`).toString("base64url");
+/** To the database's microsecond, which what it settled for a dead gateway has: the time names the place exactly. */
+function writeCursor(row: { reserved_at: string; request_id: string }): string {
+  return Buffer.from(`${row.reserved_at} ${row.request_id}`).toString("base64url");
 }
 
-function readCursor(cursor: string): { startedAt: string; requestId: string } {
-  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([!-~]+)$/.exec(Buffer.from(cursor, "base64url").toString());
-  const [, startedAt, requestId] = match ?? [];
-  if (startedAt === undefined || requestId === undefined)
+function readCursor(cursor: string): { reservedAt: string; requestId: string } {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ([!-~]+)$/.exec(Buffer.from(cursor, "base64url").toString());
+  const [, reservedAt, requestId] = match ?? [];
+  if (reservedAt === undefined || requestId === undefined)
     throw new GatewayError("invalid_request", "`after` is not a cursor that this gateway gave", { param: "after" });
-  return { startedAt, requestId };
+  return { reservedAt, requestId };
 }

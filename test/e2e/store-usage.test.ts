@@ -1,8 +1,10 @@
 /** Usage rows in a real store, and the reports over them. That each is there exactly once is proven in money-ledger.test.ts. */
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createKey } from "../../src/admission/keys.ts";
 import type { Store } from "../../src/db/open-store.ts";
-import { usageByGroup, usageByRequest } from "../../src/ledger/usage-report.ts";
+import { withMadeCost } from "../../src/ledger/admin/engine-cost.ts";
+import { engineTimeByGroup, usageByGroup, usageByRequest } from "../../src/ledger/usage-report.ts";
 import { settleRows } from "../support/settled-rows.ts";
 import { STORE_KINDS, type TestStore } from "../support/stores.ts";
 import type { usageRow } from "../support/usage-row.ts";
@@ -200,6 +202,63 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("usage on $kind", ({ open
       await expect(usageByRequest(store, filter, { limit: 7, after: "x" })).rejects.toMatchObject({
         code: "invalid_request",
       });
+    });
+
+    it("go by the database's clock, as invoices do, whatever the gateway's says", async () => {
+      await settleRows(store, [
+        {
+          requestId: "req_midnight",
+          ...acme,
+          engine: "midnight",
+          startedAt: day("07T23:59:59.998"),
+          reservedAt: day("08T00:00:00.002"),
+        },
+        {
+          requestId: "req_ahead",
+          ...acme,
+          engine: "midnight",
+          startedAt: day("09T00:00:01.000"),
+          reservedAt: day("08T00:00:00.001"),
+        },
+      ]);
+      const eighth = { since: day("08T00:00:00"), until: day("09T00:00:00") };
+      const beside = { since: day("07T00:00:00"), until: day("08T00:00:00") };
+      expect(await usageByGroup(store, "day", eighth)).toMatchObject([{ day: "2025-03-08", ...sums(2) }]);
+      expect(await usageByGroup(store, "day", beside)).toEqual([]);
+      expect(await engineTimeByGroup(store, "engine", eighth)).toMatchObject([{ engine: "midnight", ms: 2_000n }]);
+      const costs = new Map([["midnight", 3_600_000_000_000n]]);
+      const groups = await usageByGroup(store, "engine", eighth);
+      expect(await withMadeCost(store, "engine", eighth, groups, costs)).toMatchObject([{ made_usd: "86400.00" }]);
+      const { rows } = await usageByRequest(store, eighth, { limit: 10 });
+      expect(rows.map(({ request_id, started_at }) => [request_id, started_at])).toEqual([
+        ["req_ahead", "2025-03-09T00:00:01.000Z"],
+        ["req_midnight", "2025-03-07T23:59:59.998Z"],
+      ]);
+    });
+
+    it("page through requests that the database settled itself, to its microsecond", async () => {
+      const ids = numbered("req_micro_", 5);
+      await settleRows(
+        store,
+        ids.map((requestId) => ({ requestId, ...acme, startedAt: day("17T12:00:00") })),
+      );
+      await Promise.all(
+        ids.map((id, index) =>
+          sql`INSERT INTO usage_event SELECT (jsonb_populate_record(u, jsonb_build_object('request_id', ${`${id}x`}::text,
+            'reserved_at', ${`2025-03-18T12:00:00.00000${index}Z`}::text))).* FROM usage_event u WHERE u.request_id = ${id}`.execute(
+            store.db,
+          ),
+        ),
+      );
+      const filter = { since: day("18T00:00:00"), until: day("19T00:00:00") };
+      const seen: string[] = [];
+      let after: string | undefined;
+      do {
+        const page = await usageByRequest(store, filter, { limit: 1, after });
+        seen.push(...page.rows.map(({ request_id }) => request_id));
+        after = page.next ?? undefined;
+      } while (after !== undefined);
+      expect(seen).toEqual(ids.map((id) => `${id}x`));
     });
 
     it("are empty where nothing was used", async () => {

@@ -4,14 +4,17 @@ import { settleItem } from "../../src/ledger/settle-item.ts";
 import { settleItems } from "../../src/ledger/statements.ts";
 import { usageRow } from "./usage-row.ts";
 
+/** `reservedAt`: by the database's clock; as `startedAt` unless given. */
+type Given = Parameters<typeof usageRow>[0] & { reservedAt?: Date };
+
 const MOST_A_STATEMENT = 500;
 
-export async function settleRows(store: Store, given: readonly Parameters<typeof usageRow>[0][]): Promise<void> {
-  const items = given.map((some) => {
+export async function settleRows(store: Store, given: readonly Given[]): Promise<void> {
+  const items = given.map(({ reservedAt, ...some }) => {
     const row = usageRow(some);
     return settleItem(
       row,
-      { accountId: null, priceId: null, reservedAt: row.startedAt },
+      { accountId: null, priceId: null, reservedAt: reservedAt ?? row.startedAt },
       { billed: true, cutBy: null },
     );
   });

@@ -63,8 +63,6 @@ CREATE TABLE usage_event (
   prefix_break    text,
   recorded_at     timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX usage_event_time ON usage_event (started_at);
-CREATE INDEX usage_event_tenant_time ON usage_event (tenant_id, started_at);
 
 CREATE TABLE admin_key (
   id         text PRIMARY KEY CHECK (id ~ '^adm_[0-9a-z]{20,}$'),

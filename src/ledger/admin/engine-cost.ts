@@ -86,10 +86,10 @@ async function engineSpans(
     sql<{ engine: string; ms: bigint; busy_ms: bigint }>`
       SELECT engine, sum(duration_ms)::bigint AS busy_ms,
         greatest(0, extract(epoch FROM least(coalesce(${to}::timestamptz, now()), now())
-          - coalesce(${from}::timestamptz, min(started_at))) * 1000)::bigint AS ms
+          - coalesce(${from}::timestamptz, min(reserved_at))) * 1000)::bigint AS ms
       FROM usage_event
-      WHERE engine IS NOT NULL AND (${from}::timestamptz IS NULL OR started_at >= ${from}::timestamptz)
-        AND (${to}::timestamptz IS NULL OR started_at < ${to}::timestamptz)
+      WHERE engine IS NOT NULL AND (${from}::timestamptz IS NULL OR reserved_at >= ${from}::timestamptz)
+        AND (${to}::timestamptz IS NULL OR reserved_at < ${to}::timestamptz)
       GROUP BY engine`,
   );
   return new Map(rows.map((row) => [row.engine, { ms: row.ms, busyMs: row.busy_ms }]));
