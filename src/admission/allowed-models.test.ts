@@ -24,7 +24,7 @@ describe("the models that a key may use", () => {
     );
   });
 
-  it.each([[[]], [[""]], [[" small"]], [["sm\nall"]], [["\0"]], [["a".repeat(501)]]])(
+  it.each([[[]], [[""]], [[" small"]], [["sm\nall"]], [["\0"]], [["\ud800"]], [["a".repeat(501)]]])(
     "refuses the list %j",
     (models) => {
       expect(() => validModels(models)).toThrow(expect.objectContaining({ code: "invalid_request", param: "models" }));

@@ -15,7 +15,8 @@ export function validModels(models: AllowedModels): string[] | null {
   if (names.length === 0 || names.length > MOST_MODELS)
     throw new GatewayError("invalid_request", `name 1 to ${MOST_MODELS} models, or allow all`, { param: "models" });
   for (const name of names)
-    if (name.trim() !== name || name === "" || name.length > LONGEST || /\p{Cc}/u.test(name))
+    // Half of a surrogate pair (Cs) is no text for the audit log's JSON.
+    if (name.trim() !== name || name === "" || name.length > LONGEST || /[\p{Cc}\p{Cs}]/u.test(name))
       throw new GatewayError("invalid_request", `${JSON.stringify(name)} is not a model's name`, { param: "models" });
   return names;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { StoreError, isDataError, isStoreAway, tlsProblem } from "./store-error.ts";
+import { StoreError, isDataError, isStoreAway, isUnreadable, tlsProblem } from "./store-error.ts";
 
 function withCode(code: string): Error {
   return Object.assign(new Error("x"), { code });
@@ -52,6 +52,16 @@ describe("isDataError", () => {
       false,
       false,
     ]);
+  });
+});
+
+describe("isUnreadable", () => {
+  it("is true of text and times that are none, and of nothing else", () => {
+    expect(["22021", "22007", "22008", "22009"].map((code) => isUnreadable(withCode(code)))).toEqual(
+      Array(4).fill(true),
+    );
+    const others = [withCode("22003"), withCode("23505"), withCode("ECONNRESET"), new Error("x"), "22021"];
+    expect(others.map(isUnreadable)).toEqual(Array(5).fill(false));
   });
 });
 

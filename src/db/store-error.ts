@@ -85,6 +85,13 @@ export function isUniqueViolation(error: unknown, constraint?: string): boolean 
   return code === "23505" && (constraint === undefined || name === constraint);
 }
 
+/** Whether a text or a time was not one at all for the database: U+0000, a day that no calendar has, a year of five digits. */
+export function isUnreadable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" && /^(?:22007|22008|22009|22021)$/.test(code);
+}
+
 /** Whether the data of one row is at fault (classes 22 and 23): the other rows of a batch may still be good. */
 export function isDataError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

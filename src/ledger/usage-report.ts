@@ -5,6 +5,7 @@
 import { type Expression, type ExpressionBuilder, type RawBuilder, type SqlBool, sql } from "kysely";
 import { GatewayError } from "../conversation/errors.ts";
 import type { Store } from "../db/open-store.ts";
+import { isReadableTime } from "../db/readable-time.ts";
 import type { Schema, UsageEventTable } from "../db/schema.ts";
 import { findTenant } from "./admin/find-tenant.ts";
 import { formatUsd } from "./money.ts";
@@ -258,7 +259,7 @@ function writeCursor(row: { reserved_at: string; request_id: string }): string {
 function readCursor(cursor: string): { reservedAt: string; requestId: string } {
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ([!-~]+)$/.exec(Buffer.from(cursor, "base64url").toString());
   const [, reservedAt, requestId] = match ?? [];
-  if (reservedAt === undefined || requestId === undefined)
+  if (reservedAt === undefined || requestId === undefined || !isReadableTime(new Date(reservedAt)))
     throw new GatewayError("invalid_request", "`after` is not a cursor that this gateway gave", { param: "after" });
   return { reservedAt, requestId };
 }

@@ -14,8 +14,8 @@ import type { AdminEnv, AdminOptions } from "./admin.ts";
 
 export const NewBudgetBody = z
   .strictObject({
-    tenant: z.string().optional(),
-    key: z.string().optional(),
+    tenant: filterText.optional(),
+    key: filterText.optional(),
     period: z.enum(["day", "week", "month"]),
     amount_usd: z.string(),
   })

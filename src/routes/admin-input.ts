@@ -2,17 +2,22 @@
 import type { HonoRequest } from "hono";
 import { z } from "zod";
 import { GatewayError } from "../conversation/errors.ts";
+import { isReadableTime } from "../db/readable-time.ts";
 import { bodyText } from "./body-text.ts";
 
 type WithRequest = { req: Pick<HonoRequest, "raw" | "query"> };
 
-/** Postgres cannot hold U+0000, so nothing is named with it. */
-export const filterText = z.string().refine((text) => !text.includes("\0"), "must not contain U+0000");
+/** Postgres cannot hold U+0000, nor half of a surrogate pair in JSON, so nothing is named with them. */
+export const filterText = z
+  .string()
+  .refine((text) => !text.includes("\0"), "must not contain U+0000")
+  .refine((text) => text.isWellFormed(), "must not contain half of a surrogate pair");
 
-/** A time with an offset, as a Date. */
+/** A time with an offset, as a Date; one that the database can read. */
 export const timeText = z.iso
   .datetime({ offset: true, error: "give a time as in 2026-11-22T09:00:00Z" })
-  .transform((text) => new Date(text));
+  .transform((text) => new Date(text))
+  .refine(isReadableTime, "give a time from the year 1 to 9999");
 
 /** Throws GatewayError `invalid_json`, `invalid_request` or `body_too_large`. */
 export async function readBody<T extends z.ZodType>(c: WithRequest, schema: T): Promise<z.output<T>> {

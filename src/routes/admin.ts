@@ -6,14 +6,14 @@ import { Hono } from "hono";
 import type { Admin, AdminKeys } from "../admission/admin-keys.ts";
 import { credentialsOf } from "../admission/credentials.ts";
 import type { KeyRing } from "../admission/key-ring.ts";
-import { GatewayError, retryHeaders, toGatewayError } from "../conversation/errors.ts";
+import { GatewayError, retryHeaders } from "../conversation/errors.ts";
 import type { Store } from "../db/open-store.ts";
-import { isStoreAway } from "../db/store-error.ts";
 import { newRequestId } from "../gateway/request-id.ts";
 import type { EngineCosts } from "../ledger/admin/engine-cost.ts";
 import type { Issuer } from "../ledger/invoice/invoice-html.ts";
 import { adminKeyRoutes } from "./admin-admin-keys.ts";
 import { budgetRoutes } from "./admin-budgets.ts";
+import { adminError } from "./admin-error.ts";
 import { invoiceRoutes } from "./admin-invoices.ts";
 import { ledgerRoutes } from "./admin-ledger.ts";
 import { keyRoutes } from "./admin-keys.ts";
@@ -77,9 +77,7 @@ export function adminApp(options: AdminOptions): Hono<AdminEnv> {
     throw new GatewayError("not_found", "the admin API has no such path");
   });
   app.onError((thrown, c) => {
-    const error = isStoreAway(thrown)
-      ? new GatewayError("store_unavailable", "the gateway's database is away", { cause: thrown })
-      : toGatewayError(thrown);
+    const error = adminError(thrown);
     const requestId = c.get("requestId");
     if (error.row.status >= 500) onFault(error, requestId);
     for (const [name, value] of Object.entries(retryHeaders(error))) c.header(name, value);

@@ -2,6 +2,7 @@
 import type { Context, Hono } from "hono";
 import { z } from "zod";
 import { GatewayError } from "../conversation/errors.ts";
+import { isReadableTime } from "../db/readable-time.ts";
 import {
   BUCKETS,
   type BucketWidth,
@@ -123,7 +124,7 @@ function pageOfBuckets(
 
 function readPage(token: string, stepMs: number): number {
   const at = /^page_\d{1,15}$/.test(token) ? Number(token.slice(5)) : Number.NaN;
-  if (Number.isNaN(at) || at % stepMs !== 0 || at > 8.64e15)
+  if (!isReadableTime(new Date(at)) || at % stepMs !== 0)
     throw new GatewayError("invalid_request", "page: not a token that this report gave", { param: "page" });
   return at;
 }

@@ -26,8 +26,8 @@ export const SpendLimitBody = z.object({
   scope: z.discriminatedUnion(
     "type",
     [
-      z.object({ type: z.literal("workspace"), workspace_id: z.string() }),
-      z.object({ type: z.literal("api_key"), api_key_id: z.string() }),
+      z.object({ type: z.literal("workspace"), workspace_id: filterText }),
+      z.object({ type: z.literal("api_key"), api_key_id: filterText }),
     ],
     { error: "limits are set for a workspace or an api_key" },
   ),

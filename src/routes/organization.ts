@@ -4,9 +4,9 @@
  * docs/admin-api.md is its reference, /admin/openapi.json its description for machines.
  */
 import { Hono } from "hono";
-import { GatewayError, retryHeaders, toGatewayError } from "../conversation/errors.ts";
-import { isStoreAway } from "../db/store-error.ts";
+import { GatewayError, retryHeaders } from "../conversation/errors.ts";
 import { newRequestId } from "../gateway/request-id.ts";
+import { adminError } from "./admin-error.ts";
 import type { AdminOptions } from "./admin.ts";
 import { openApiDocument } from "./openapi.ts";
 import { apiKeyRoutes } from "./organization-api-keys.ts";
@@ -51,9 +51,7 @@ export function organizationApp(options: AdminOptions): Hono<OrganizationEnv> {
     throw new GatewayError("not_found", `${c.req.method} ${c.req.path} is not served here; see /admin/openapi.json`);
   });
   app.onError((thrown, c) => {
-    const error = isStoreAway(thrown)
-      ? new GatewayError("store_unavailable", "the gateway's database is away", { cause: thrown })
-      : toGatewayError(thrown);
+    const error = adminError(thrown);
     const requestId = c.get("requestId");
     if (error.row.status >= 500) onFault(error, requestId);
     for (const [name, value] of Object.entries(retryHeaders(error))) c.header(name, value);

@@ -83,6 +83,24 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("organization API on $kin
     expect([status, body]).toEqual([200, JSON.parse(readFileSync("docs/openapi.json", "utf8"))]);
   });
 
+  it.each([
+    ["GET", "/usage_report/messages?starting_at=0000-01-01T00:00:00Z"],
+    ["GET", "/usage_report/messages?starting_at=9999-12-31T23:59:59-23:59"],
+    ["GET", "/cost_report?starting_at=0000-01-01T00:00:00Z"],
+    ["GET", "/cost_report?starting_at=9999-12-31T23:59:59-23:59"],
+    ["GET", "/cost_report?starting_at=9999-12-31T00:00:00Z&ending_at=9999-12-31T23:59:59Z"],
+    ["GET", "/cost_report?starting_at=2026-11-20T00:00:00Z&page=page_864000000000000"],
+    ["POST", "/workspaces/a%00b", { name: "zz" }],
+    ["POST", "/workspaces/a%00b/archive", undefined],
+    ["POST", "/spend_limits", { scope: { type: "workspace", workspace_id: "a\0b" }, amount: "5" }],
+    ["POST", "/spend_limits", { scope: { type: "api_key", api_key_id: "a\0b" }, amount: "5" }],
+  ])("refuses %s %s %o", async (method, path, body?) => {
+    expect(await ask(method, `/v1/organizations${path}`, { body })).toMatchObject({
+      status: 400,
+      body: { error: { type: "invalid_request_error" } },
+    });
+  });
+
   describe("workspaces and keys", () => {
     it("are made, paged, renamed and archived by the official SDK", async () => {
       const { workspaces } = client.beta.organization;

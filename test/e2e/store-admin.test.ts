@@ -34,6 +34,12 @@ async function closedPort(): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
+const price = { model: "m", input_usd: "1", cache_read_usd: "0", output_usd: "0" };
+
+function cursor(text: string): string {
+  return Buffer.from(text).toString("base64url");
+}
+
 async function appOn(store: Store, keyRing: KeyRing) {
   const adminKeys = await registerAdminKeys(store, PEPPER, [{ name: "test", secret: ADMIN_KEY }]);
   const faults: string[] = [];
@@ -224,6 +230,23 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
     ["GET", "/usage?limit=99999&by=request", undefined, "invalid_request"],
     ["GET", "/usage?by=request&after=zzz", undefined, "invalid_request"],
     ["GET", "/keys?tenat=typo", undefined, "invalid_request"],
+    ["GET", "/usage?since=0000-01-01T00:00:00Z", undefined, "invalid_request"],
+    ["GET", "/usage?until=9999-12-31T23:59:59-23:59", undefined, "invalid_request"],
+    ["GET", "/prices?at=0000-01-01T00:00:00Z", undefined, "invalid_request"],
+    ["GET", `/usage?by=request&after=${cursor("2026-99-99T99:99:99.999999Z a")}`, undefined, "invalid_request"],
+    ["GET", `/usage?by=request&after=${cursor("2026-02-30T00:00:00.000000Z a")}`, undefined, "invalid_request"],
+    ["GET", `/usage?by=request&after=${cursor("0000-01-01T00:00:00.000000Z a")}`, undefined, "invalid_request"],
+    ["POST", "/keys", { tenant: "a", expires_at: "9999-12-31T23:59:59-23:59" }, "invalid_request"],
+    ["POST", "/keys", { tenant: "a", models: ["\ud800"] }, "invalid_request"],
+    ["POST", "/ledger/rebuild", { since: "0000-01-01T00:00:00Z" }, "invalid_request"],
+    ["POST", "/ledger/rebuild", { since: "9999-12-31T23:59:59-23:59" }, "invalid_request"],
+    ["POST", "/tenants/a%00b/credits", { amount_usd: "1" }, "invalid_request"],
+    ["POST", "/tenants/a%00b/terms", { terms: "prepaid" }, "invalid_request"],
+    ["POST", "/admin-keys/a%00b/revoke", undefined, "invalid_request"],
+    ["POST", "/budgets", { tenant: "a\0b", period: "day", amount_usd: "1" }, "invalid_request"],
+    ["POST", "/budgets", { key: "a\0b", period: "day", amount_usd: "1" }, "invalid_request"],
+    ["POST", "/prices", { ...price, valid_from: "0000-01-01T00:00:00Z" }, "invalid_request"],
+    ["POST", "/prices", { ...price, model: "\ud800" }, "invalid_request"],
   ])("refuses %s %s %o in one line", async (method, path, body, code) => {
     const answer = await ask(method, path, body);
     expect(answer.status).toBe(400);
@@ -231,8 +254,8 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("admin API on $kind", ({ 
   });
 
   it("does not fault on U+0000 in a query or a path", async () => {
-    const cursor = Buffer.from("2026-11-22T12:00:00.000Z a\0b").toString("base64url");
-    for (const path of ["/keys?tenant=a%00b", "/usage?tenant=a%00b", `/usage?by=request&after=${cursor}`])
+    const after = cursor("2026-11-22T12:00:00.000000Z a\0b");
+    for (const path of ["/keys?tenant=a%00b", "/usage?tenant=a%00b", `/usage?by=request&after=${after}`])
       expect(await ask("GET", path)).toMatchObject({ status: 400, body: { error: { code: "invalid_request" } } });
     expect((await ask("POST", "/keys/a%00b/revoke")).status).toBe(404);
   });
@@ -309,6 +332,14 @@ describe("commands", () => {
     expect((await cli(["key", "list"])).stdout).toMatch(/^No keys yet.*evener key create/);
     expect((await cli(["usage"])).stdout).toBe("No usage in that time.\n");
     expect(await json(["usage", "--by", "request"])).toEqual([]);
+  });
+
+  it("say what is wrong with a time that no database reads", async () => {
+    for (const command of [["usage"], ["ledger", "rebuild"]])
+      expect(await cli([...command, "--since", "0000-01-01"])).toMatchObject({
+        code: 2,
+        stderr: "evener: since: give a time from the year 1 to 9999\n",
+      });
   });
 
   it("create, list and revoke, for people and for scripts", async () => {

@@ -87,7 +87,7 @@ export type NewCredit = {
 export async function creditTenant(trx: Db, tenant: FoundTenant, credit: NewCredit): Promise<Credit> {
   const { amount, note, idempotencyKey } = credit;
   if (amount === 0n) throw new GatewayError("invalid_request", "the amount must not be zero", { param: "amount_usd" });
-  if (note !== undefined && (note.length > 500 || /\p{Cc}/u.test(note)))
+  if (note !== undefined && (note.length > 500 || /[\p{Cc}\p{Cs}]/u.test(note)))
     throw new GatewayError("invalid_request", "the note must be one line of at most 500 characters", { param: "note" });
   const id = `crd_${createHash("sha256").update(`${tenant.id} ${idempotencyKey}`).digest("hex").slice(0, 32)}`;
   await lockAccount(trx, tenant);
