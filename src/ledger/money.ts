@@ -71,6 +71,8 @@ export function formatPrice(pico: bigint): string {
 
 /** Largest amount that can be written: a million million USD would not fit 64 bits. */
 const MOST_DIGITS = 9;
+/** The same in nano-USD. A balance, a limit and what is held beside each other still fit 64 bits. */
+export const MOST_USD = 10n ** BigInt(MOST_DIGITS + NANO) - 1n;
 
 function parseDecimal(text: string, scale: number, wanted: string): bigint {
   const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text.trim());

@@ -124,6 +124,27 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
       expect((await ask("POST", "/tenants/nobody/credits", { amount_usd: "1" })).status).toBe(404);
     });
 
+    it("takes no balance to where sums of the ledger do not fit", async () => {
+      const most = "999999999.999999999";
+      await ask("POST", "/tenants", { name: "rich", terms: "postpaid", credit_limit_usd: most });
+      const { id } = (await ask("GET", "/tenants")).body["data"].find((each: Json) => each["name"] === "rich");
+      const pay = async (amount_usd: string) => (await ask("POST", "/tenants/rich/credits", { amount_usd })).body;
+      expect(await pay(most)).toMatchObject({ balance_usd: most });
+      expect(await pay("0.000000001")).toMatchObject({
+        error: {
+          code: "invalid_request",
+          message: `the balance would be USD 1000000000.00; it can be USD ${most} at most, above or below zero`,
+        },
+      });
+      const [left] = await rows(
+        sql<Json>`SELECT balance - held - floor AS unspent FROM account WHERE tenant_id = ${id}`,
+      );
+      expect(left).toEqual({ unspent: 1_999_999_999_999_999_998n });
+      expect(await pay(`-${most}`)).toMatchObject({ balance_usd: "0.00" });
+      expect(await pay(`-${most}`)).toMatchObject({ balance_usd: `-${most}` });
+      expect(await pay("-0.01")).toMatchObject({ error: { code: "invalid_request" } });
+    });
+
     it("changes terms and says so in the audit log", async () => {
       const changed = await ask("POST", "/tenants/plain/terms", { terms: "prepaid" });
       expect(changed.body).toMatchObject({ name: "plain", terms: "prepaid" });

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { sql } from "kysely";
 import { GatewayError } from "../../conversation/errors.ts";
+import { MOST_USD, formatUsd } from "../money.ts";
 import { type FoundTenant, lockAccount } from "./find-tenant.ts";
 import { type Db, rowOf, rowsOf } from "./read-rows.ts";
 
@@ -81,8 +82,8 @@ export type NewCredit = {
 };
 
 /**
- * Pays an amount in (below zero: out) against the gateway's own cash account. Throws GatewayError `invalid_request` for zero, and
- * for another amount under a key that was used.
+ * Pays an amount in (below zero: out) against the gateway's own cash account. Throws GatewayError `invalid_request` for zero, for
+ * another amount under a key that was used, and for a balance beyond MOST_USD.
  */
 export async function creditTenant(trx: Db, tenant: FoundTenant, credit: NewCredit): Promise<Credit> {
   const { amount, note, idempotencyKey } = credit;
@@ -107,6 +108,13 @@ export async function creditTenant(trx: Db, tenant: FoundTenant, credit: NewCred
     sql<{ balance: bigint }>`
       UPDATE account SET balance = balance + ${amount}::bigint WHERE id = ${tenant.accountId} RETURNING balance`,
   );
+  // Beyond it a sum of the ledger would not fit 64 bits, and fail the requests of all who are reserved for together.
+  if (row !== undefined && (amount > 0n ? row.balance > MOST_USD : row.balance < -MOST_USD))
+    throw new GatewayError(
+      "invalid_request",
+      `the balance would be USD ${formatUsd(row.balance)}; it can be USD ${formatUsd(MOST_USD)} at most, above or below zero`,
+      { param: "amount_usd" },
+    );
   const [from, to] = amount > 0n ? [CASH, tenant.accountId] : [tenant.accountId, CASH];
   const transfer = await rowOf(
     trx,
