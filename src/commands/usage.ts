@@ -169,15 +169,14 @@ function showGroups(rows: Record<string, Cell>[], by: Grouping, { json, csv: asC
 
 /** A rate of the whole is not the sum of rates. */
 function moneyTotal(rows: readonly Record<string, Cell>[], name: Money): string {
-  if (name === "sold_per_million_usd") return rate(rows, "cost_usd");
-  if (name === "made_per_million_usd") return rate(rows, "made_usd");
+  if (name === "sold_per_million_usd")
+    return rate(rows, "cost_usd", ["input_uncached", "cache_read", "cache_write", "output"]);
+  if (name === "made_per_million_usd") return rate(rows, "made_usd", ["made_tokens"]);
   return sumUsd(rows.map((row) => String(row[name] ?? "0")));
 }
 
-function rate(rows: readonly Record<string, Cell>[], name: "cost_usd" | "made_usd"): string {
-  const tokens = BigInt(
-    total(rows, "input_uncached") + total(rows, "cache_read") + total(rows, "cache_write") + total(rows, "output"),
-  );
+function rate(rows: readonly Record<string, Cell>[], name: "cost_usd" | "made_usd", counts: readonly string[]): string {
+  const tokens = BigInt(counts.reduce((sum, count) => sum + total(rows, count), 0));
   const usd = parseUsd(sumUsd(rows.map((row) => String(row[name] ?? "0"))));
   return tokens === 0n ? "" : formatUsd((((usd * 1_000_000n) / tokens + 500n) / 1000n) * 1000n);
 }

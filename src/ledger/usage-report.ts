@@ -99,12 +99,12 @@ export async function usageByGroup(store: Store, by: UsageGrouping, filter: Usag
   }) as UsageGroup[];
 }
 
-/** Requests' time by group and engine, in milliseconds: what an engine's cost is shared out by. */
+/** Requests' time by group and engine, in milliseconds: what an engine's cost is shared out by. `tokens`: of all classes. */
 export async function engineTimeByGroup(
   store: Store,
   by: UsageGrouping,
   filter: UsageFilter,
-): Promise<{ group: (string | null)[]; engine: string; ms: bigint }[]> {
+): Promise<{ group: (string | null)[]; engine: string; ms: bigint; tokens: bigint }[]> {
   const tenantId = await tenantIdOf(store, filter.tenant);
   const expressions = Object.values<RawBuilder<string | null>>(GROUPS[by]);
   const rows = await usageRows(store)
@@ -113,10 +113,11 @@ export async function engineTimeByGroup(
       sql<(string | null)[]>`ARRAY[${sql.join(expressions.map((expression) => sql`${expression}::text`))}]`.as("group"),
       "u.engine",
       sql<bigint>`sum(u.duration_ms)::bigint`.as("ms"),
+      sql<bigint>`sum(u.input_uncached::bigint + u.cache_read + u.cache_write + u.output)::bigint`.as("tokens"),
     ])
     .groupBy([...expressions, "u.engine"] as RawBuilder<string | null>[])
     .execute();
-  return rows.map(({ group, engine, ms }) => ({ group, engine: engine ?? "", ms }));
+  return rows.map(({ engine, ...row }) => ({ ...row, engine: engine ?? "" }));
 }
 
 /** The values that a group's row is told apart by, in the order in which `engineTimeByGroup` gives them. */

@@ -509,5 +509,41 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
       ["a", "10.80"],
       ["b", "3.60"],
     ]);
+
+    // Of tokens that come from an engine without a cost too, only the others were made for it.
+    await charge(test.store, [{ ...of, engine: "engine-2", requestId: "req_c_3", usage, durationMs: 9_000 }]);
+    expect((await ask("GET", `/usage?by=model&${span}`)).body["data"]).toMatchObject([
+      {
+        model: "metal",
+        input_uncached: 1_500_000,
+        made_usd: "14.40",
+        made_tokens: 1_000_000,
+        made_per_million_usd: "14.40",
+      },
+    ]);
+  });
+
+  it("shows what an engine costs that had nothing to do", async () => {
+    const span = "since=2026-05-02T10:00:00Z&until=2026-05-02T12:00:00Z";
+    expect((await ask("GET", `/usage?by=engine&${span}`)).body["data"]).toEqual([
+      {
+        engine: "engine-1",
+        requests: 0,
+        not_ok: 0,
+        input_uncached: 0,
+        cache_read: 0,
+        cache_write: 0,
+        output: 0,
+        reasoning: 0,
+        cost_usd: "0.00",
+        cache_saved_usd: "0.00",
+        made_usd: "14.40",
+        made_tokens: 0,
+        sold_per_million_usd: null,
+        made_per_million_usd: null,
+      },
+    ]);
+    const { body } = await ask("GET", `/usage?by=engine&tenant=costly&${span}`);
+    expect(body["data"]).toEqual([]);
   });
 });
