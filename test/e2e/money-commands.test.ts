@@ -59,6 +59,14 @@ beforeAll(async () => {
       prefixBreak: "message 4 (user): message-edited",
     },
     { ...of, requestId: "req_5", model: "m", session: "sess-2", reservedAt: new Date("2026-04-01T10:00:00Z") },
+    // Of two engines in an hour, of which one has a cost.
+    ...[of, { ...of, model: "qwen2", engine: "own" }].map((each, index) => ({
+      ...each,
+      session: "sess-3",
+      requestId: `req_made_${index}`,
+      usage: usage(999_950, 0),
+      reservedAt: new Date("2026-05-01T10:00:00Z"),
+    })),
     { ...of, requestId: "req_4", agent: "agent-9", usage: usage(800, 0), reservedAt: new Date("2026-03-01T10:01:30Z") },
   ]);
   await store.close();
@@ -179,6 +187,12 @@ describe("usage", () => {
     ]);
   });
 
+  it("totals what a million tokens cost to make over those that have a cost", async () => {
+    const table = await run("usage", "--by", "model", "--since", "2026-05-01T10:00Z", "--until", "2026-05-01T11:00Z");
+    expect(table).toMatch(/^qwen2 .* – *$/m);
+    expect(table).toMatch(/^total .* 2\.50 .* 2\.50 *$/m);
+  });
+
   it("is CSV for spreadsheets", async () => {
     const [head = "", ...lines] = (await run("usage", "--by", "request", ...march, "--csv")).split("\r\n");
     expect(head.split(",")).toEqual(expect.arrayContaining(["request_id", "cost_usd", "duration_ms"]));
@@ -272,7 +286,7 @@ describe("ledger", () => {
     expect(await run("ledger", "verify")).toMatch(
       /^ok {4}every transaction gives to one account what it takes from another$[\s\S]*The ledger is sound\./m,
     );
-    expect(await run("ledger", "rebuild")).toMatch(/^Rebuilt 2 days; 0 sums were not right\.$/m);
+    expect(await run("ledger", "rebuild")).toMatch(/^Rebuilt 3 days; 0 sums were not right\.$/m);
     expect((await run("ledger", "export", "--focus", "--month", "2026-03")).split("\r\n")).toHaveLength(1 + 3 + 1 + 1);
     expect(await refused("ledger", "export", "--month", "2026-03")).toMatchObject([
       2,
