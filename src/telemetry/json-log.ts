@@ -55,7 +55,22 @@ function standardOutput(): { out: DestinationStream; flush: () => void } {
     maxLength: MOST_WAITING_BYTES,
     periodicFlush: FLUSH_MS,
   });
+  outlive(out);
   return { out: { write: (line) => out.write(Buffer.from(line) as unknown as string) }, flush: () => out.flush() };
+}
+
+/**
+ * A full disk costs lines of the log, not the answers that are under way. What waits is written when there is room again; at exit it is given
+ * up where there was none the last time, because pino would try for ever.
+ */
+function outlive(out: ReturnType<typeof destination>): void {
+  const flushSync = out.flushSync.bind(out);
+  let refused = false;
+  out.on("error", () => (refused = true));
+  out.on("write", () => (refused = false));
+  out.flushSync = () => {
+    if (!refused) flushSync();
+  };
 }
 
 /** Written out, so that a field added to the record somewhere is not logged by accident. */

@@ -1,5 +1,7 @@
 /** How commands fail: one line that says what is wrong and what to do, and an exit code that scripts can rely on. */
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -152,6 +154,43 @@ describe.runIf(existsSync("/dev/full"))("on a full disk", () => {
     },
   );
 });
+
+it.runIf(existsSync("/dev/full"))(
+  "a gateway whose log's disk is full goes on answering, and ends when it is told to",
+  async () => {
+    const data = mkdtempSync(join(tmpdir(), "evener-full-"));
+    const child = spawn(
+      "sh",
+      ["-c", 'exec "$@" > /dev/full', "sh", process.execPath, EVENER, "up", "--engine", simulator.url, "--port", "0"],
+      {
+        env: { ...cleanEnvironment(folder), EVENER_DATA: data },
+        stdio: "ignore",
+      },
+    );
+    const ended = once(child, "exit");
+    try {
+      await waitUntil("the gateway to be up", () => existsSync(join(data, "gateway.json")));
+      const { url } = JSON.parse(readFileSync(join(data, "gateway.json"), "utf8")) as { url: string };
+      const key = readFileSync(join(data, "client-key"), "utf8").trim();
+      for (let n = 0; n < 3; n++) {
+        const body = JSON.stringify({ model: "test-model", messages: [{ role: "user", content: `Hello ${n}.` }] });
+        const answer = await fetch(`${url}/v1/chat/completions`, {
+          method: "POST",
+          body,
+          headers: { authorization: `Bearer ${key}` },
+        });
+        expect(answer.status).toBe(200);
+        await answer.text();
+        // Longer than the log waits for more to write.
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+    } finally {
+      child.kill("SIGTERM");
+    }
+    expect((await ended)[1]).toBeNull();
+    rmSync(data, { recursive: true, force: true });
+  },
+);
 
 describe("loads no more than a command needs:", () => {
   /** Writes to stderr which packages the process has loaded when it ends. */
