@@ -130,7 +130,7 @@ export async function startWireEngine({
         sent += Buffer.byteLength(step);
         // Each write of its own, so that the reader meets the boundaries; and no more than the reader takes.
         if (room) await new Promise((resolve) => void setImmediate(resolve));
-        else await Promise.race([once(res, "drain"), once(res, "close")]);
+        else await drained(res);
       }
     }
     if (!res.headersSent) res.writeHead(status, { "content-type": type, ...headers });
@@ -160,6 +160,14 @@ export async function startWireEngine({
     },
   };
   return engine;
+}
+
+/** Resolves when the reader has taken what waits, or is gone; leaves no listeners behind. */
+async function drained(res: ServerResponse): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  await Promise.race([once(res, "drain", { signal }), once(res, "close", { signal })]);
+  over.abort();
 }
 
 function json(res: ServerResponse, value: unknown): void {
