@@ -142,6 +142,7 @@ export class Reply {
     const cut = (): unknown => (socket === null ? this.#res.destroy() : socket.destroySoon());
     setTimeout(cut, LAST_WORDS_MS).unref();
   }
+
   /** What waits at the end waits for a while. Most answers are out by now, and cost nothing more. */
   #letGo(): void {
     const { socket } = this.#res;
