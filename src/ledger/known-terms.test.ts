@@ -114,3 +114,22 @@ test("what a request takes once the database is back is not taken again in the n
   known.learn(item(0), heard({ tenantUnspent: 400n }), performance.now());
   expect(known.take("t", "k", 400n, true)).toBe(true);
 });
+
+test("the budget that is spent furthest is known until its period ends, something newer is heard, or somebody changes it", () => {
+  const cap = {
+    scope: "key",
+    period: "day",
+    limit: 100n,
+    spent: 80n,
+    resetsAt: new Date(Date.now() + 60_000),
+  } as const;
+  const known = knowing({ keyUnspent: 20n, cap });
+  known.learn(item(0, { model: "free" }), UNPRICED, performance.now());
+  expect([known.cap("t", "k"), known.cap("t", "other"), known.cap("other", "k")]).toEqual([cap, undefined, undefined]);
+  known.learn(item(0), heard({ cap: { ...cap, resetsAt: new Date(Date.now() - 1) } }), performance.now());
+  expect(known.cap("t", "k")).toBeUndefined();
+  known.learn(item(0), heard({ cap }), performance.now());
+  expect(known.cap("t", "k")).toEqual(cap);
+  known.changed();
+  expect(known.cap("t", "k")).toBeUndefined();
+});

@@ -5,6 +5,7 @@
  * tenants are let in, and only as far as their limit and budgets had room when that was last heard. Each gateway knows its own part:
  * several that lose the database at once may each let in as much. See decisions/0074-without-the-database.md.
  */
+import type { SpendCap } from "../conversation/spend-cap.ts";
 import type { TokenPrices } from "./money.ts";
 import { least } from "./limits.ts";
 import { holdFor } from "./money.ts";
@@ -13,6 +14,7 @@ import type { ReserveItem, ReserveResult } from "./statements.ts";
 type Price = TokenPrices & { id: number };
 /** What is left in nano-USD (null: no limit), as heard in answer to what was asked then. */
 type Room = { unspent: bigint | null; at: number };
+type KnownKey = Room & { cap: SpendCap | undefined };
 type KnownTenant = Room & { terms: "prepaid" | "postpaid"; accountId: number };
 
 export type KnownTerms = {
@@ -26,6 +28,8 @@ export type KnownTerms = {
   admit(item: ReserveItem): AdmittedTerms | undefined;
   /** Takes more for a request that was let in. False: there is no room. `away`: whether the database still is; else it hears of it with the end. */
   take(tenantId: string, keyId: string, nano: bigint, away: boolean): boolean;
+  /** The budget of this key that is spent furthest, as heard last; undefined: there is none, it is not known, or its period has ended. */
+  cap(tenantId: string, keyId: string): SpendCap | undefined;
   /** Counts the times without the database: what is taken in one is given back in the same, or not at all. */
   readonly outage: number;
   /** Gives back what a request held and did not cost. `outage`: in which it was taken. */
@@ -48,7 +52,7 @@ const CAPACITY = 50_000;
 export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
   const tenants = new Map<string, KnownTenant>();
   /** What a key's own budgets leave. */
-  const keys = new Map<string, Room>();
+  const keys = new Map<string, KnownKey>();
   const prices = new Map<string, { price: Price | null; at: number }>();
   /** By tenant, and by tenant and key as in `keys`. */
   const taken = new Map<string, bigint>();
@@ -90,14 +94,14 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
   };
 
   return {
-    learn({ tenant_id, key_id, model }, { terms, accountId, price, tenantUnspent, keyUnspent, reservedAt }, at) {
+    learn({ tenant_id, key_id, model }, { terms, accountId, price, tenantUnspent, keyUnspent, cap, reservedAt }, at) {
       clockOffset = reservedAt.getTime() - Date.now();
       if (terms === null || at < changedAt) return;
       remember(prices, model, { price, at });
       // For a model without a price no limit was looked at.
       if (accountId !== null) {
         remember(tenants, tenant_id, { terms, accountId, unspent: tenantUnspent, at });
-        remember(keys, `${tenant_id} ${key_id}`, { unspent: keyUnspent, at });
+        remember(keys, `${tenant_id} ${key_id}`, { unspent: keyUnspent, cap, at });
       } else if (tenants.get(tenant_id)?.terms !== terms) tenants.delete(tenant_id);
     },
     changed() {
@@ -128,6 +132,10 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
       return { accountId: tenant.accountId, price, amount, unspent, reservedAt: now() };
     },
     take,
+    cap(tenantId, keyId) {
+      const cap = keys.get(`${tenantId} ${keyId}`)?.cap;
+      return cap !== undefined && cap.resetsAt > now() ? cap : undefined;
+    },
     get outage() {
       return outage;
     },

@@ -27,7 +27,10 @@ export type ReserveRequest = Pick<UsageRow, Identity> & {
 };
 
 export type Reservation = {
-  /** The budget that is spent furthest, as of the reservation; undefined for who has none. For usage-limit headers. */
+  /**
+   * The budget that is spent furthest, as of the reservation, or as heard last where the database was not asked; undefined for who has
+   * none. For usage-limit headers.
+   */
   readonly cap: SpendCap | undefined;
   /** Call after every read of the stream. Cheap. */
   progress(): void;

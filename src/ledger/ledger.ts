@@ -164,7 +164,8 @@ export function createLedger(
       const reserved = { accountId, priceId, reservedAt };
       const unheld = heldBy === "none" && priceId === null;
       return {
-        cap: result?.cap,
+        // Clients are to be told how far they are also where the database was not asked.
+        cap: result?.cap ?? known.cap(request.tenantId, request.keyId),
         progress: () => live.progress(),
         settle(row) {
           if (ended !== undefined) return ended;

@@ -506,6 +506,24 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       return count;
     };
 
+    it("tells the budget as it was heard last, also of a model without a price", async () => {
+      const payer = await addPayer(store);
+      await addBudget(store, payer, "day", 5n * USD);
+      const capOf = async (model: string) => {
+        const row = rowOf(payer, { model });
+        const reservation = await ledger.reserve(requestOf(row));
+        await reservation.void();
+        return reservation.cap;
+      };
+      expect(await capOf("costs nothing")).toBeUndefined();
+      const cap = await capOf("priced");
+      expect(cap).toMatchObject({ scope: "key", period: "day", limit: 5n * USD });
+      expect(await capOf("costs nothing")).toEqual(cap);
+      await proxy.cut();
+      expect([await capOf("priced"), await capOf("costs nothing")]).toEqual([cap, cap]);
+      await proxy.mend();
+    });
+
     it("lets nobody in on terms that were changed since they were heard", async () => {
       const payer = await addPayer(store);
       await warm(payer);
