@@ -89,7 +89,7 @@ export function isUniqueViolation(error: unknown, constraint?: string): boolean 
 export function isUnreadable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = (error as { code?: unknown }).code;
-  return typeof code === "string" && /^(?:22007|22008|22009|22021)$/.test(code);
+  return typeof code === "string" && /^(?:22007|22008|22009|22021|22P05)$/.test(code);
 }
 
 /** Whether the data of one row is at fault (classes 22 and 23): the other rows of a batch may still be good. */
