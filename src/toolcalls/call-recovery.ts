@@ -6,6 +6,7 @@
  * message begins with it, or where nothing but calls follows to the message's end: until then it is pending.
  */
 import { type ByteText, asByteText } from "../conversation/byte-text.ts";
+import { CallPlaces } from "./call-places.ts";
 import type { CallVocabulary } from "./declared-tool.ts";
 import { readExact } from "../base/exact-json.ts";
 import { type PlacedReading, readCall } from "./read-call.ts";
@@ -30,10 +31,6 @@ const MOST_CLOSINGS = 100;
 const CLOSES = /<\/\w*:?(?:tool_call|function|invoke)|[^\s]\|>|\}\s*\}\s*$/;
 const FREE_WORK = 20_000_000;
 
-/** Where a mark may begin in the middle of a line, and where lines begin. */
-const INTERESTING = /[<[\]\n]/g;
-/** What can follow a "<" that opens a mark, apart from declared names. */
-const BEHIND_BRACKET = /[tTfFicmalsS|/\xef]/;
 const CLOSING_MARK = /^<\/|^\[\/|^\[END|end|^<\|(?:call|eo|return)|_call\|>$|suffix|^\]<\]/i;
 
 /** Pieces that count only if the message ends with them. */
@@ -57,13 +54,9 @@ export class CallRecovery {
   #out: RecoveredPiece[] = [];
   #pending: Pending | undefined;
 
-  /** Only white space since the line began. */
-  #blank = true;
+  readonly #places: CallPlaces;
   #lineStart = false;
   #last = "";
-  /** Inside a code block; its fence's ticks in the line so far. */
-  #fenced = false;
-  #ticks = 0;
   /** Nothing but calls since the message began, or since a call that counts. */
   #clear = true;
   /** A call was made of this channel's text. */
@@ -89,6 +82,7 @@ export class CallRecovery {
 
   constructor(tools: CallVocabulary) {
     this.#vocabulary = tools;
+    this.#places = new CallPlaces(tools);
     this.#off = tools.tools.length === 0;
   }
 
@@ -103,9 +97,7 @@ export class CallRecovery {
    */
   passes(channel: Channel, piece: ByteText): boolean {
     const held = this.#buffer !== "" || this.#gap !== "" || this.#pending !== undefined || this.#behind !== undefined;
-    if (channel !== this.#channel || piece === "" || held || this.#blank || this.#fenced || this.#over) return false;
-    INTERESTING.lastIndex = 0;
-    if (INTERESTING.test(piece)) return false;
+    if (channel !== this.#channel || piece === "" || held || this.#over || !this.#places.isPlain(piece)) return false;
     this.#last = piece.charAt(piece.length - 1);
     this.#seen += piece.length;
     return true;
@@ -135,11 +127,9 @@ export class CallRecovery {
 
   /** A channel's text begins. A draft of a call in reasoning counts only where the reasoning ends with it. */
   #begin(): void {
-    this.#blank = true;
+    this.#places.begin();
     this.#lineStart = false;
     this.#last = "";
-    this.#fenced = false;
-    this.#ticks = 0;
     this.#clear = this.#channel === "text";
     this.#behind = undefined;
     this.#thinking = false;
@@ -247,9 +237,7 @@ export class CallRecovery {
   #release(length: number): void {
     if (this.#lineStart && this.#buffer.startsWith("```")) {
       this.#show(3);
-      this.#fenced = true;
-      this.#ticks = 0;
-      this.#blank = false;
+      this.#places.openBlock();
       return;
     }
     const shown = this.#buffer.slice(0, Math.max(1, length));
@@ -349,100 +337,22 @@ export class CallRecovery {
       this.#gap = this.#take(to);
       this.#inside = behind.open;
       this.#behind = undefined;
-      this.#blank = true;
+      this.#places.beginLine();
       this.#lineStart = false;
       return true;
     }
   }
 
-  /** Gives out text up to what may be a call. */
+  /** Gives out text up to what may be a call; false when all of it is given out. */
   #scan(): boolean {
-    const text = this.#buffer;
-    let at = 0;
-    while (at < text.length) {
-      if (this.#fenced) {
-        at = this.#pastFenced(text, at);
-        continue;
-      }
-      if (this.#blank) {
-        at = skipSpace(text, at);
-        if (at >= text.length) break;
-        this.#blank = false;
-        if (this.#mayBegin(text, at, true)) return this.#candidateAt(at, true);
-      }
-      INTERESTING.lastIndex = at;
-      const found = INTERESTING.exec(text);
-      if (found === null) break;
-      at = found.index;
-      if (found[0] === "\n") this.#blank = true;
-      else if (this.#mayBegin(text, at, false)) return this.#candidateAt(at, false);
-      at++;
+    const at = this.#places.find(this.#buffer);
+    if (at < 0) this.#showAll(this.#buffer.length);
+    else {
+      if (at > 0) this.#showAll(at);
+      this.#candidate = true;
+      this.#lineStart = this.#places.lineStart;
     }
-    this.#showAll(text.length);
-    return false;
-  }
-
-  #candidateAt(at: number, lineStart: boolean): true {
-    if (at > 0) this.#showAll(at);
-    this.#candidate = true;
-    this.#lineStart = lineStart;
-    return true;
-  }
-
-  /** Whether a call may begin here, from its first characters. */
-  #mayBegin(text: string, at: number, lineStart: boolean): boolean {
-    const next = text[at + 1];
-    switch (text[at]) {
-      case "<":
-        return next === undefined || BEHIND_BRACKET.test(next) || this.#vocabulary.initials.includes(next);
-      case "[":
-        return next === undefined || (lineStart ? !/[!\]"'\d]/.test(next) : /[TtEe/]/.test(next));
-      case "]":
-        return next === undefined || next === "<";
-      case "{":
-        return lineStart;
-      case "`":
-        return lineStart && "```".startsWith(text.slice(at, at + 3));
-      default: {
-        if (!lineStart) return false;
-        const rest = text.slice(at, at + 24);
-        const short = at + rest.length >= text.length;
-        return LINE_WORDS.test(rest) || this.#beginsName(rest, short) || (short && LINE_WORD_BEGINS.test(rest));
-      }
-    }
-  }
-
-  #beginsName(rest: string, short: boolean): boolean {
-    if (!this.#vocabulary.initials.includes(rest.charAt(0))) return false;
-    return this.#vocabulary.tools.some(({ name }) => {
-      return [`${name}(`, `${name}[ARGS]`, `${name}{`, `${name}\n{`].some((whole) => {
-        const head = whole.slice(0, rest.length);
-        return rest.startsWith(head) || (short && head.startsWith(rest));
-      });
-    });
-  }
-
-  /** Goes on to the end of a line in a code block, or of the block. */
-  #pastFenced(text: string, from: number): number {
-    let at = from;
-    if (this.#blank) {
-      if (this.#ticks === 0) at = skipSpace(text, at);
-      while (text[at] === "`" && this.#ticks < 3) {
-        at++;
-        this.#ticks++;
-      }
-      if (this.#ticks === 3) {
-        this.#fenced = false;
-        this.#blank = false;
-        this.#ticks = 0;
-        return at;
-      }
-      if (at >= text.length) return at;
-      this.#ticks = 0;
-    }
-    const end = text.indexOf("\n", at);
-    this.#blank = end >= 0;
-    return end < 0 ? text.length : end + 1;
+    return at >= 0;
   }
 
   /** Gives out the buffer's first bytes, of which scanning has already seen the lines. */
@@ -454,8 +364,7 @@ export class CallRecovery {
   /** Gives out the buffer's first bytes as text. */
   #show(length: number): void {
     const shown = this.#take(length);
-    const line = shown.slice(shown.lastIndexOf("\n") + 1);
-    this.#blank = line.trim() === "" && (this.#blank || line.length < shown.length);
+    this.#places.pass(shown);
     this.#text(this.#gap + shown);
     this.#gap = "";
   }
@@ -511,8 +420,3 @@ function onlyMarks(text: string): boolean {
   for (let mark = markAt(text, at); mark !== undefined; mark = markAt(text, at)) at = skipSpace(text, mark.end);
   return at > 0 && at === text.length;
 }
-
-/** Words that begin a call at the start of a line. */
-const LINE_WORDS = /^(?:(?:assistant)?commentary to=|(?:to=)?functions\.|functools\[|Action: )/;
-const LINE_WORD_BEGINS =
-  /^(?:a(?:s(?:s(?:i(?:s(?:t(?:a(?:n(?:t(?:c\w*)?)?)?)?)?)?)?)?)?|c(?:o(?:m(?:m(?:e(?:n(?:t(?:a(?:r(?:y(?: t?o?)?)?)?)?)?)?)?)?)?)?|t(?:o(?:=(?:f\w*)?)?)?|f(?:u(?:n(?:c(?:t(?:o(?:o(?:ls?)?)?|i(?:o(?:ns?)?)?)?)?)?)?)?|A(?:c(?:t(?:i(?:o(?:n:?)?)?)?)?)?)$/;
