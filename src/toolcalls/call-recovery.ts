@@ -38,7 +38,8 @@ type Pending = {
   raw: string;
   pieces: RecoveredPiece[];
   endsWithCall: boolean;
-  /** Of the last call, in `raw`. */ callEnd: number;
+  /** Where the last call ends in `raw`. */
+  callEnd: number;
 };
 
 /** Bytes of other text between two of them: behind more, they were examples, and a reader has waited long enough. */
