@@ -27,10 +27,12 @@ const KNOWN = new Map([["q27-mode2", "its last string was never closed: what is 
 const LEFTOVER =
   /tool_call|<function|<\/function|<\/?parameter|<\/?invoke|arg_key|arg_value|TOOL_CALL|DSML|minimax|<\||\uff5c|```/;
 
-describe.each(rows)("$id", (row) => {
-  const vocabulary = new CallVocabulary(row.tools.map(({ name, parameters }) => ({ name, schema: parameters })));
+const vocabularyOf = ({ tools }: Row) =>
+  new CallVocabulary(tools.map(({ name, parameters }) => ({ name, schema: parameters })));
 
-  test.skipIf(row.level !== "text")(`text: ${row.action}`, () => {
+describe("in text", () => {
+  test.each(rows.filter(({ level }) => level === "text"))("$action $id", (row) => {
+    const vocabulary = vocabularyOf(row);
     const recovery = new CallRecovery(vocabulary);
     const pieces = [...recovery.push("text", toByteText(row.raw)), ...recovery.end(false)];
     const text = textOf(pieces);
@@ -43,9 +45,11 @@ describe.each(rows)("$id", (row) => {
     }
     expect(recovery.memory).toBe(0);
   });
+});
 
-  test.skipIf(row.level !== "args")(`arguments: ${row.action}`, () => {
-    const calls = repairCall(row.name!, row.raw, vocabulary);
+describe("in a call's arguments", () => {
+  test.each(rows.filter(({ level }) => level === "args"))("$action $id", (row) => {
+    const calls = repairCall(row.name!, row.raw, vocabularyOf(row));
     const made = calls?.map((call) => ({ name: call.name, arguments: JSON.parse(call.arguments) as unknown }));
     expect(made).toEqual(row.action === "recover" ? row.expected : undefined);
   });
