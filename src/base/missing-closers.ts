@@ -5,16 +5,13 @@ const STRING_END = /["\\]/g;
 /** A literal or number; whether it is whole shows only in what follows it. */
 const SCALAR = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?=[\s,}\]])/y;
 
-/** What an opener leaves behind it is not known to be empty. */
-const OPENED = /[{[]\s*$/;
-
 /**
  * `""` for a complete object; undefined for what is cut inside a string, number, literal or key, after a comma, a colon or an opener,
  * or is no JSON object: no value is ever invented.
  */
 export function missingClosers(json: string): string | undefined {
   let at = skip(SPACE, json, 0);
-  if (json[at] !== "{" || OPENED.test(json)) return undefined;
+  if (json[at] !== "{") return undefined;
   /** The closers that are due, the next one last. */
   const due: string[] = [];
   for (;;) {
@@ -23,7 +20,7 @@ export function missingClosers(json: string): string | undefined {
     if (char === "{" || char === "[") {
       due.push(char === "{" ? "}" : "]");
       at = skip(SPACE, json, at + 1);
-      if (at === json.length) return closing(due, json);
+      // At the end of the text what was opened is not known to be empty: no value follows, as behind a comma.
       if (json[at] !== due.at(-1)) {
         const value = due.at(-1) === "}" ? afterKey(json, at) : at;
         if (value === undefined) return undefined;
