@@ -187,11 +187,16 @@ export class ToolCallAssembler {
   }
 
   #start(call: Call, out: StreamEvent[]): void {
-    if (call.id === "") this.#identify(call, `call_${randomUUID().replaceAll("-", "").slice(0, 24)}`);
+    if (call.id === "") this.#identify(call, newCallId());
     call.index = this.#started++;
     out.push({ type: "tool-call-start", index: call.index, id: call.id, name: call.name });
     out.push({ type: "tool-call-delta", index: call.index, arguments: asByteText(call.text) });
   }
+}
+
+/** An id for a call that has none of its engine's. */
+export function newCallId(): string {
+  return `call_${randomUUID().replaceAll("-", "").slice(0, 24)}`;
 }
 
 /** Whether a delta that found this call is the first of another one. */

@@ -2,11 +2,11 @@
  * Between an engine's events and the client: calls that the model wrote as text, because the engine has no parser for them or has the wrong
  * one, become calls; where a model's settings ask for it, the engine's own are mended. toolcalls/ knows how; this knows the events of one answer.
  */
-import { randomUUID } from "node:crypto";
 import { type ByteText, asByteText, fromByteText, toByteText } from "../conversation/byte-text.ts";
 import type { Config } from "../config/schema.ts";
 import type { ChatRequest } from "../conversation/request.ts";
 import type { FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
+import { newCallId } from "../engine/tool-call-assembler.ts";
 import { CallRecovery, CallVocabulary, type RecoveredPiece, type RepairKind } from "../toolcalls/call-recovery.ts";
 import { repairCall } from "../toolcalls/repair-call.ts";
 
@@ -124,10 +124,6 @@ export class RecoveredCalls {
     out.push({ type: "tool-call-start", index, id, name });
     out.push({ type: "tool-call-delta", index, arguments: text });
   }
-}
-
-function newCallId(): string {
-  return `call_${randomUUID().replaceAll("-", "").slice(0, 24)}`;
 }
 
 /** An engine that saw no call says that the answer is over; with one, the client is to run it. */
