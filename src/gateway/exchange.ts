@@ -136,8 +136,8 @@ export class Exchange<Info extends EngineInfo> {
     this.#cut = true;
     this.#decoder?.abandon();
     this.#call?.abort();
-    const held = this.#recovered?.cut() ?? [];
-    if (held.length > 0) this.#sink.events(held);
+    const rest = this.#recovered?.cut() ?? [];
+    if (rest.length > 0) this.#sink.events(rest);
     this.#end({ type: "finish", reason: "length" });
   }
 
