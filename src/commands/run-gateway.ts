@@ -17,6 +17,7 @@ import { probeEngine } from "../engine/probe.ts";
 import { createUpstream } from "../engine/upstream.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { createObserver } from "../gateway/observer.ts";
+import { Concessions } from "../gateway/concessions.ts";
 import { Repeats } from "../gateway/repeats.ts";
 import { ChunkTemplates } from "../engine/chunk-template.ts";
 import { SilenceWatch } from "../gateway/silence-watch.ts";
@@ -134,6 +135,7 @@ export async function runGateway({
       ledger,
       silence: new SilenceWatch(config.timeouts.ping_ms),
       repeats: new Repeats(),
+      concessions: new Concessions((model) => config.models[model]?.recover_tool_calls !== false),
       prefixGuard: createPrefixGuard(),
       templates: new ChunkTemplates(),
       observer: createObserver(log, metrics),

@@ -257,6 +257,12 @@ export type SaidOverflow = {
   readonly floor?: number | undefined;
 };
 
+/**
+ * What an engine would take the request without. `tool-parser`: it cannot read calls out of the model's text. `schema-keywords`: it cannot
+ * make a grammar of what a schema demands.
+ */
+export type Concession = "tool-parser" | "schema-keywords";
+
 /** A failure with its place in the table. `message` is shown to people; it never holds a stack, a key or a prompt. */
 export class GatewayError extends Error {
   readonly code: ErrorCode;
@@ -268,6 +274,8 @@ export class GatewayError extends Error {
   readonly cap: SpendCap | undefined;
   /** With `prompt_too_long`: what the engine said of it. */
   readonly overflow: SaidOverflow | undefined;
+  /** With `engine_refused`: how the same engine may be asked again. */
+  readonly concession: Concession | undefined;
 
   constructor(
     code: ErrorCode,
@@ -277,6 +285,7 @@ export class GatewayError extends Error {
       param?: string;
       cap?: SpendCap;
       overflow?: SaidOverflow | undefined;
+      concession?: Concession | undefined;
       cause?: unknown;
     } = {},
   ) {
@@ -287,6 +296,7 @@ export class GatewayError extends Error {
     this.param = options.param;
     this.cap = options.cap;
     this.overflow = options.overflow;
+    this.concession = options.concession;
   }
 
   get row(): Row {

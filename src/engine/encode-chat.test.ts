@@ -79,6 +79,16 @@ describe("encodeChat", () => {
     expect(body["tool_choice"]).toBe("none");
   });
 
+  it("keeps the tools, and lets markers of calls be written, where calls come as text", () => {
+    const forced = { tools: [tool("Read")], toolChoice: { type: "required" as const }, parallelToolCalls: false };
+    const body = chat(request([user("hi")], forced), { callsAsText: true });
+    expect(body).toMatchObject({ tool_choice: "none", skip_special_tokens: false, tools: [{ type: "function" }] });
+    expect(body).not.toHaveProperty("parallel_tool_calls");
+    expect(chat(request([user("hi")]), { callsAsText: true })).not.toHaveProperty("skip_special_tokens");
+    const own = request([user("hi")], { ...forced, extensions: { skip_special_tokens: true } });
+    expect(chat(own, { callsAsText: true })["skip_special_tokens"]).toBe(true);
+  });
+
   it("writes no tool choice where only the server could have run the tool", () => {
     const tools = [{ type: "server" as const, name: "web_search", kind: "web_search_20250305" }];
     const body = chat(request([user("hi")], { tools, toolChoice: { type: "tool", name: "web_search" } }));

@@ -16,6 +16,11 @@ export type ChatTarget = {
   streamOptions: boolean;
   /** Whether the gateway looks for stop sequences itself, in visible text only; the engine is then not told of them. */
   ownStops?: boolean;
+  /**
+   * Whether the model's calls come as text: the engine, which has no parser for them, is told that it need not look for any. The tools stay
+   * in the prompt.
+   */
+  callsAsText?: boolean;
   /** llama.cpp's own way of running usage, `timings_per_token`. */
   timingsPerToken?: boolean;
 };
@@ -113,8 +118,7 @@ export function encodeChat(
   const { sampling } = request;
   const hasTools = prompt.tools.length > 0;
   const own: JsonObject = {
-    tool_choice: hasTools ? toolChoice(request) : undefined,
-    parallel_tool_calls: hasTools ? request.parallelToolCalls : undefined,
+    ...(hasTools ? toolFields(request, target) : {}),
     max_tokens: target.maxTokens,
     temperature: sampling.temperature,
     top_p: sampling.topP,
@@ -154,6 +158,12 @@ function promptFields(prompt: EncodedPrompt, target: ChatTarget): string {
 function fields(object: JsonObject): string {
   const json = JSON.stringify(object);
   return json === "{}" ? "" : `,${json.slice(1, -1)}`;
+}
+
+/** Tokens that begin and end a call are special in some vocabularies, and not written into text unless asked for. */
+function toolFields(request: ChatRequest, { callsAsText }: ChatTarget): JsonObject {
+  if (callsAsText === true) return { tool_choice: "none", skip_special_tokens: false };
+  return { tool_choice: toolChoice(request), parallel_tool_calls: request.parallelToolCalls };
 }
 
 function toolChoice({ toolChoice: choice, tools }: ChatRequest): unknown {

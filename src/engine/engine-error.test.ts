@@ -441,3 +441,30 @@ describe("other engines, proxies and statuses", () => {
     );
   });
 });
+
+describe("what the engine would take otherwise", () => {
+  it.each<[number, string, string | undefined]>([
+    // vLLM 0.32, recorded.
+    [400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set', "tool-parser"],
+    [400, 'tool_choice="required" requires --tool-call-parser to be set', "tool-parser"],
+    [400, 'tool_choice=function "get_weather" requires --tool-call-parser to be set', "tool-parser"],
+    [400, "Grammar error: Unknown format: cron", "schema-keywords"],
+    [400, 'Grammar error: Unimplemented keys: ["uniqueItems"]', "schema-keywords"],
+    [400, "Grammar error: regex parse error:\n    [\n    ^\nerror: unclosed character class", "schema-keywords"],
+    [400, "Invalid grammar specification: 'triggers'", "schema-keywords"],
+    // Older and with other backends, as its users report.
+    [400, "The provided JSON schema contains features not supported by xgrammar.", "schema-keywords"],
+    [400, "Failed to transform json schema into a regex: unsupported", "schema-keywords"],
+    [400, "Regex uses unsupported feature for structured outputs: lookaround.", "schema-keywords"],
+    // llama.cpp, LM Studio and Ollama, as their users report.
+    [400, "Failed to initialize samplers: failed to parse grammar", "schema-keywords"],
+    [500, "JSON schema conversion failed:\nPattern must start with '^' and end with '$'", "schema-keywords"],
+    [400, "Pattern must start with '^' and end with '$'", "schema-keywords"],
+    [400, "temperature must be non-negative, got -3.0.", undefined],
+    [503, "no grammar workers are ready", undefined],
+  ])("%i %s", (status, message, concession) => {
+    const error = engineError(status, {}, json({ error: { message } }), context);
+    expect(error.concession).toBe(concession);
+    if (concession !== undefined) expect(error.code).toBe("engine_refused");
+  });
+});

@@ -1,5 +1,5 @@
 /** What an engine's refusal means in the error table: every engine's statuses and wordings, and those of proxies. */
-import { GatewayError } from "../conversation/errors.ts";
+import { type Concession, GatewayError } from "../conversation/errors.ts";
 import { cleanEngineText } from "./engine-text.ts";
 import { type ErrorBody, readErrorText, readErrorValue } from "./error-body.ts";
 import { type Overflow, overflowError, readOverflow } from "./overflow.ts";
@@ -76,12 +76,12 @@ function classify(
       return new GatewayError("rate_limited", withReason("the engine asks to wait"), { retryAfter: wait });
   }
   if (isAboutModel(body)) return new GatewayError("model_not_found", `the engine does not serve "${context.model}"`);
-  if (status >= 400 && status < 500)
-    return new GatewayError(
-      "engine_refused",
-      withReason("the engine refused the request"),
-      body.param === undefined ? {} : { param: body.param },
-    );
+  const concession = concessionOf(status, body.message);
+  if ((status >= 400 && status < 500) || concession !== undefined)
+    return new GatewayError("engine_refused", withReason("the engine refused the request"), {
+      ...(body.param !== undefined && { param: body.param }),
+      concession,
+    });
   if (status >= 500)
     return new GatewayError("engine_failed", withReason(`the engine failed (${status})`), { retryAfter: wait });
   return new GatewayError("engine_failed", `the engine answered with status ${status}, which is no answer to a chat`);
@@ -92,6 +92,22 @@ function isAboutModel(body: ErrorBody): boolean {
   return /^(the )?model\b.{0,200}(not found|does not exist|not loaded)|^No models? (is )?loaded/is.test(
     body.message.slice(0, 1_000),
   );
+}
+
+/** What vLLM 0.32 says without `--tool-call-parser`, for each way to ask for tools; recorded. */
+const NO_TOOL_PARSER = /\brequires\b.{0,60}--tool-call-parser/;
+/**
+ * vLLM, by its backends ("Grammar error: …", "Invalid grammar specification: …", "… features not supported by xgrammar", "Failed to transform
+ * json schema into a …", "Regex uses unsupported feature …") and SGLang; llama.cpp and what is built on it ("… failed to parse grammar", "JSON
+ * schema conversion failed: …", "Pattern must start with …", some with 500).
+ */
+const NO_GRAMMAR = /grammar|json schema (into|conversion)|^regex uses unsupported|pattern must start with/i;
+
+function concessionOf(status: number, message: string): Concession | undefined {
+  if (status !== 400 && status !== 422 && status !== 500) return undefined;
+  const said = message.slice(0, 2_000);
+  if (NO_TOOL_PARSER.test(said)) return "tool-parser";
+  return NO_GRAMMAR.test(said) ? "schema-keywords" : undefined;
 }
 
 function overflowOf(body: ErrorBody): Overflow | undefined {

@@ -28,6 +28,8 @@ export async function countTokens(
   const replica = replicaOrder(model.replicas, affinityOf(tenantId, request.identity.session))[0];
   if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
   const target = chatTarget(gateway.config, model.id, replica.info);
-  const prompt = encodeTokenize(encodePrompt(request, target), target);
+  // As it would be put to that replica, schemas that it has refused included.
+  const asking = gateway.concessions.asking(request, target, replica);
+  const prompt = encodeTokenize(encodePrompt(asking.request, asking.target), asking.target);
   return countPromptTokens(gateway.upstream, replica.address, replica.info, prompt);
 }

@@ -109,7 +109,7 @@ function play(
         usage: fold,
         timeouts,
         errorContext: { model: "m", contextWindow: 8192 },
-        refit: async (error) => {
+        amend: async (error) => {
           const body = refit.shift();
           if (body === undefined) throw error;
           return body;
@@ -277,6 +277,19 @@ describe("Exchange", () => {
     expect(await play([tooLong], { refit: [] })).toMatchObject({
       end: { type: "error", error: { code: "prompt_too_long" } },
     });
+  });
+
+  test("asks again without what the engine does not take, once for each kind of refusal", async () => {
+    const refused = (message: string): Attempt => ({ status: 400, body: JSON.stringify({ error: { message } }) });
+    const noParser = refused('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set');
+    const noGrammar = refused("Grammar error: Unknown format: cron");
+    const answered = await play([noParser, noGrammar, tooLong, hello], { refit: ["as text", "plain", "shorter"] });
+    expect(answered).toMatchObject({ bodies: ["first", "as text", "plain", "shorter"], end: { type: "finish" } });
+    for (const refusal of [noParser, noGrammar]) {
+      const told = { type: "error", error: { code: "engine_refused" } };
+      expect((await play([refusal, refusal])).end).toMatchObject(told);
+      expect((await play([refusal], { refit: [] })).end).toMatchObject(told);
+    }
   });
 
   test("asks again once after an empty answer, then says so in text", async () => {

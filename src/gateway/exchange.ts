@@ -2,7 +2,7 @@
  * One answer from the engines: calls a replica, reads its stream, and tries again where that is invisible to the client.
  * It knows engines and events; it knows neither wires nor clients.
  */
-import { GatewayError } from "../conversation/errors.ts";
+import { type Concession, GatewayError } from "../conversation/errors.ts";
 import { toByteText } from "../conversation/byte-text.ts";
 import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
 import type { UsageFold } from "../conversation/usage.ts";
@@ -43,10 +43,10 @@ export type ExchangePlan<Info extends EngineInfo> = {
   /** What gives an engine's errors their names and numbers. */
   errorContext: EngineErrorContext;
   /**
-   * Asked when an engine says that the request does not fit its window: a body that does, or the error to show. Only
-   * while the client has seen nothing, and once.
+   * Asked when an engine says that the request does not fit its window, or what else is wrong with it for this engine: a body that it may
+   * take, or the error to show. Only while the client has seen nothing, and once for each kind of refusal.
    */
-  refit(error: GatewayError, refused: EngineState<Info>): Promise<string>;
+  amend(error: GatewayError, refused: EngineState<Info>): Promise<string>;
   /** Told of every failed attempt, so that the engine's state can be looked at. */
   onAttemptFailed(replica: EngineState<Info>, error: GatewayError): void;
 };
@@ -78,7 +78,7 @@ export class Exchange<Info extends EngineInfo> {
   #over = false;
   #cut = false;
   #held = false;
-  #refitted = false;
+  readonly #amended = new Set<Concession | "window">();
   #retriedEmpty = false;
   /** Whether the replica has said anything, if only a refusal. */
   #heard = false;
@@ -262,9 +262,10 @@ export class Exchange<Info extends EngineInfo> {
       this.#end({ type: "error", error });
       return;
     }
-    if (error.code === "prompt_too_long" && replica !== undefined && !this.#refitted) {
-      this.#refitted = true;
-      this.#plan.refit(error, replica).then(
+    const amendable = error.code === "prompt_too_long" ? "window" : error.concession;
+    if (amendable !== undefined && replica !== undefined && !this.#amended.has(amendable)) {
+      this.#amended.add(amendable);
+      this.#plan.amend(error, replica).then(
         (body) => this.#again(body),
         (thrown: unknown) => this.#end({ type: "error", error: thrown instanceof GatewayError ? thrown : error }),
       );

@@ -11,6 +11,7 @@ import type { Ledger } from "../ledger/ledger-types.ts";
 import type { EnginePool } from "../routing/engine-pool.ts";
 import type { ModelRegistry } from "../routing/model-registry.ts";
 import type { PrefixGuard } from "../routing/prefix-guard/prefix-guard.ts";
+import type { Concessions } from "./concessions.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Observer } from "./observer.ts";
 import type { Repeats } from "./repeats.ts";
@@ -33,6 +34,7 @@ export type Gateway = {
   readonly ledger: Ledger;
   readonly silence: SilenceWatch;
   readonly repeats: Repeats;
+  readonly concessions: Concessions;
   readonly prefixGuard: PrefixGuard;
   readonly templates: ChunkTemplates;
   readonly observer: Observer;

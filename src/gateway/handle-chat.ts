@@ -14,6 +14,7 @@ import { effortUnheard } from "../engine/prompt/thinking-arguments.ts";
 import type { Outcome } from "../ledger/usage-row.ts";
 import { affinityOf, replicaOrder, sameKindFirst } from "../routing/pick-replica.ts";
 import { type AnswerSink, CollectingSink, sendError, StreamingSink } from "./answer-sink.ts";
+import { askAgain } from "./ask-again.ts";
 import { chatTarget } from "./chat-target.ts";
 import { Exchange } from "./exchange.ts";
 import type { Answering, Gateway } from "./gateway.ts";
@@ -66,8 +67,8 @@ export async function handleChat(
       throw new GatewayError("shutting_down", "the gateway is stopping; send the request again");
     }
     gateway.answering.add(answering);
-    const known = gateway.keys.authenticate(credentialsOf(req.headers));
-    const principal = known instanceof Promise ? await known : known;
+    const found = gateway.keys.authenticate(credentialsOf(req.headers));
+    const principal = found instanceof Promise ? await found : found;
     const decoded = codec.decode(await readBody(req, gateway.config.limits.body_bytes), req.headers);
     const metered: Metered = {
       requestId,
@@ -88,7 +89,8 @@ export async function handleChat(
     let replicas = replicaOrder(model.replicas, affinity);
     const replica = replicas[0];
     if (replica === undefined) throw new GatewayError("engine_unreachable", `no engine serves ${model.id} now`);
-    const target = chatTarget(gateway.config, model.id, replica.info);
+    const known = gateway.concessions.asking(decoded, chatTarget(gateway.config, model.id, replica.info), replica);
+    const { target } = known;
 
     const context: AnswerContext = {
       requestId,
@@ -99,9 +101,8 @@ export async function handleChat(
       usage,
       signReasoning: gateway.signReasoning,
     };
-    const ignored = effortUnheard(decoded.reasoning, target.profile.thinkingSwitch)
-      ? [...decoded.ignored, "field:effort"]
-      : decoded.ignored;
+    const effort = effortUnheard(decoded.reasoning, target.profile.thinkingSwitch) ? ["field:effort"] : [];
+    let ignored: readonly string[] = [...decoded.ignored, ...effort, ...known.without];
     const headers = replyHeaders(requestId, model.id, ignored);
     const sinkOptions = { codec, context, reply, headers };
     // From here on a streaming client sees signs of life: documents may take long to read, and prompts to count.
@@ -112,7 +113,7 @@ export async function handleChat(
       if (answering.running?.abort()) void settle({ outcome: "client_gone", finishReason: null, billed: true });
     };
 
-    const request = (metered.request = await prepareDocuments(decoded));
+    const request = (metered.request = await prepareDocuments(known.request));
     const prompt = encodePrompt(request, target);
     const fit = await fitPrompt(gateway, request, model, replica, target, prompt);
     const cap = await meter.reserve(fit, () => exchange.endAtLimit());
@@ -123,11 +124,8 @@ export async function handleChat(
     if (replicas.length > 1) replicas = sameKindFirst(replicaOrder(model.replicas, affinity), replica.info?.kind);
     const owner = `${principal.keyId}/${session ?? ""}/${agent ?? ""}`;
     metered.repeatOf = gateway.repeats.take(owner, prompt) ?? null;
-    const prefix = watchPrefix(
-      gateway.prefixGuard,
-      { tenant: principal.tenantId, session, agent, model: model.id },
-      prompt,
-    );
+    const guardKey = { tenant: principal.tenantId, session, agent, model: model.id };
+    const prefix = watchPrefix(gateway.prefixGuard, guardKey, prompt);
     meter.begins(prefix, replicas[0]!.address.name);
     if (prefix.broken !== undefined) gateway.observer.prefixBroken(model.id, prefix.broken.cause);
     if (ignored.length > 0) gateway.observer.ignored(codec.name, ignored);
@@ -151,11 +149,20 @@ export async function handleChat(
           gateway.observer.callRecovered(requestId, model.id, repair),
         ),
         errorContext: { model: model.id, contextWindow: model.contextWindow, maxTokens: request.maxTokens },
-        async refit(error, refused) {
-          const { body, maxTokens } = await fit.refit(error, refused);
-          headers[MAX_TOKENS_HEADER] = String(maxTokens);
-          return body;
-        },
+        amend: askAgain(gateway, {
+          requestId,
+          asking: { ...known, request },
+          fit,
+          onFitted(maxTokens) {
+            headers[MAX_TOKENS_HEADER] = String(maxTokens);
+          },
+          onConceded(without, reworded) {
+            gateway.observer.ignored(codec.name, without);
+            setIgnored(headers, (ignored = [...ignored, ...without]));
+            // The session goes on from what the engine takes. What it refused was never computed, so that nothing broke.
+            watchPrefix(gateway.prefixGuard, guardKey, reworded);
+          },
+        }),
         onAttemptFailed(failed, error) {
           gateway.observer.attemptFailed(requestId, failed.address.name, error);
           if (LOOKED_AT_AFTER.has(error.code)) void gateway.engines.look(failed);
@@ -223,8 +230,12 @@ function replyHeaders(requestId: string, model: string, ignored: readonly string
     "x-request-id": requestId,
     "x-evener-model": headerSafe(model),
   };
-  if (ignored.length > 0) headers["x-evener-ignored"] = headerSafe(ignored.join(", ").slice(0, IGNORED_LIMIT));
+  setIgnored(headers, ignored);
   return headers;
+}
+
+function setIgnored(headers: Record<string, string>, ignored: readonly string[]): void {
+  if (ignored.length > 0) headers["x-evener-ignored"] = headerSafe(ignored.join(", ").slice(0, IGNORED_LIMIT));
 }
 
 /** Names come from clients and engines; a header takes printable ASCII only. */

@@ -13,6 +13,7 @@ const FIT: PromptFit = {
   clampedTo: undefined,
   count: async () => ({ tokens: 12, exact: true }),
   refit: async () => ({ body: BODY, maxTokens: 1 }),
+  reword: () => BODY,
 };
 
 async function reservedMeter() {
@@ -34,6 +35,7 @@ async function reservedMeter() {
     refused() {},
     recordFailed() {},
     attemptFailed() {},
+    conceded() {},
     prefixBroken() {},
     callRecovered() {},
     ignored() {},

@@ -16,6 +16,11 @@ export type Observer = {
   recordFailed(requestId: string, error: unknown): void;
   /** An attempt on an engine failed; the client may have seen nothing of it. */
   attemptFailed(requestId: string, engine: string, error: GatewayError): void;
+  /**
+   * An engine refused a request and is asked again without what it does not take: once for each tool choice in a while, and for each set of
+   * schemas. `without` names what was given up, as in `ignored`.
+   */
+  conceded(requestId: string, engine: string, refusal: GatewayError, without: readonly string[]): void;
   /** A call was found in the model's text; `repair` says what had to be done. */
   callRecovered(requestId: string, model: string, repair: string): void;
   /** A session's prompt did not begin with its last one; `cause` is one of the prefix guard's. */
@@ -47,6 +52,19 @@ export function createObserver(log: Logger, metrics: Metrics): Observer {
     attemptFailed(requestId, engine, error) {
       metrics.attemptFailed(engine, error.code);
       log.debug({ requestId, engine, code: error.code }, "an attempt failed");
+    },
+    conceded(requestId, engine, refusal, without) {
+      const said = { requestId, engine, engineSaid: refusal.message };
+      if (refusal.concession === "tool-parser")
+        log.warn(
+          said,
+          "the engine has no tool-call parser; until it is started with one, calls are read from the model's text",
+        );
+      else
+        log.warn(
+          { ...said, without },
+          "the engine cannot make a grammar of schemas; it is asked without these keywords",
+        );
     },
     callRecovered(requestId, model, repair) {
       metrics.callRecovered(model, repair);

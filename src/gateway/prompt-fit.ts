@@ -28,6 +28,8 @@ export type PromptFit = {
    * it, the true size.
    */
   refit(error: GatewayError, refused: EngineState<EngineInfo>): Promise<{ body: string; maxTokens: number }>;
+  /** The body of the same request in another form, with the limit that was sent last. From then on `refit` is about that form. */
+  reword(request: ChatRequest, target: ChatTarget, prompt: EncodedPrompt): string;
 };
 
 export async function fitPrompt(
@@ -41,10 +43,18 @@ export async function fitPrompt(
   const window = model.contextWindow;
   const cap = gateway.config.models[model.id]?.max_output_tokens;
   const requested = request.maxTokens;
+  let form = { request, target, prompt };
   const count = (by = replica) =>
-    countPromptTokens(gateway.upstream, by.address, by.info, encodeTokenize(prompt, target));
-  const bodyWith = (maxTokens: number | undefined) =>
-    encodeChat(request, maxTokens === undefined ? target : { ...target, maxTokens }, prompt);
+    countPromptTokens(gateway.upstream, by.address, by.info, encodeTokenize(form.prompt, form.target));
+  let sent: number | undefined;
+  const bodyWith = (limit: number | undefined) => {
+    sent = limit;
+    return encodeChat(
+      form.request,
+      limit === undefined ? form.target : { ...form.target, maxTokens: limit },
+      form.prompt,
+    );
+  };
   const cutsPrompts = replica.info !== undefined && ENGINE_PROFILES[replica.info.kind].longPrompts === "cut";
   const fitting = (size: PromptSize) => fitToWindow({ requested, cap, window, prompt: size, cutsPrompts });
 
@@ -75,6 +85,10 @@ export async function fitPrompt(
       if (hopeless || most >= (maxTokens ?? 0))
         throw size.known === "counted" ? overflowError(said, size.tokens, requested) : error;
       return { body: bodyWith(most), maxTokens: most };
+    },
+    reword(reworded, itsTarget, itsPrompt) {
+      form = { request: reworded, target: itsTarget, prompt: itsPrompt };
+      return bodyWith(sent);
     },
   };
 }

@@ -24,6 +24,8 @@ export type VllmOptions = {
   /** One that must be so; without it, any will do. */
   template?: "accepting" | "refusing" | "forgetting";
   reasoningParser?: string;
+  /** Without a parser for tool calls, as `vllm serve MODEL` starts it. */
+  withoutToolParser?: boolean;
   /** The test will kill it, so it must be one of its own. */
   toBeKilled?: boolean;
   /**
@@ -55,7 +57,11 @@ const SCRIPT = join(import.meta.dirname, "../../../scripts/vllm/serve.sh");
 
 export async function startVllm(options: VllmOptions): Promise<Vllm> {
   // A server does not tell its template.
-  const own = options.toBeKilled === true || options.template !== undefined || options.core !== undefined;
+  const own =
+    options.toBeKilled === true ||
+    options.template !== undefined ||
+    options.core !== undefined ||
+    options.withoutToolParser === true;
   const given = own ? undefined : await findGiven(WINDOWS[options.model]);
   if (given !== undefined) {
     const untouchable = () => {
@@ -66,6 +72,7 @@ export async function startVllm(options: VllmOptions): Promise<Vllm> {
   const flags = ["--port", "0", "--model", options.model];
   if (options.template !== undefined) flags.push("--template", options.template);
   if (options.reasoningParser !== undefined) flags.push("--reasoning-parser", options.reasoningParser);
+  if (options.withoutToolParser === true) flags.push("--tool-parser", "none");
   // Greedy where a client gives no temperature (Claude Code does not), so that answers are the same every time.
   flags.push("--", "--override-generation-config", '{"temperature": 0}');
   const core = options.core?.toString();
