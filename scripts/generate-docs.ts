@@ -32,7 +32,8 @@ const STREAMS = `## In the middle of a stream
 
 Once a stream has begun its status is spent. The error then comes as an event with the same envelope (\`event: error\` on
 Anthropic's wire, \`data: {"error":…}\` on OpenAI's), and the connection breaks off after it: no \`message_stop\`, no \`[DONE]\`, no
-clean end. A stream that ends without its finish is never a complete answer.
+clean end. A stream that ends without its finish is never a complete answer. On the Responses wire the event is \`response.failed\`, which is a
+last event of that API's own: the stream ends properly behind it.
 `;
 
 export function errorsPage(): string {

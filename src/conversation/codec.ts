@@ -42,6 +42,11 @@ export interface WireCodec {
   /** Decodes a request body (proper text). Throws GatewayError `invalid_json` or `invalid_request`, never anything else. */
   decode(body: string, headers: RequestHeaders): ChatRequest;
   streamEncoder(context: AnswerContext): StreamEncoder;
+  /**
+   * Whether an error is a last event of the wire's own, which no client takes for a finish: its stream then ends properly, and the
+   * connection is not broken off behind it (decisions/0123-failed-responses-end-properly.md).
+   */
+  readonly errorIsLastEvent: boolean;
   /** Encodes a whole answer as the body of a 200. */
   encodeAnswer(answer: Answer, context: AnswerContext): ByteText;
   encodeError(error: GatewayError, requestId: string): WireError;

@@ -74,8 +74,10 @@ export class StreamingSink implements AnswerSink, Watched {
   fail(error: GatewayError): void {
     this.dispose();
     const { codec, context, reply } = this.#options;
-    if (reply.begun) reply.breakOff(this.#encoder.encode({ type: "error", error }));
-    else sendError(codec, context.requestId, reply, error);
+    if (!reply.begun) return sendError(codec, context.requestId, reply, error);
+    const bytes = this.#encoder.encode({ type: "error", error });
+    if (codec.errorIsLastEvent) reply.end(bytes);
+    else reply.breakOff(bytes);
   }
 
   dispose(): void {

@@ -3,6 +3,7 @@ import OpenAI, { BadRequestError } from "openai";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
+import { send } from "../support/simulator.ts";
 
 let simulator: Simulator;
 let evener: RunningEvener;
@@ -75,6 +76,26 @@ it("ends incomplete at max_output_tokens", async () => {
     incomplete_details: { reason: "max_output_tokens" },
     usage: { output_tokens: 3 },
   });
+});
+
+it("ends a stream that failed with `response.failed`, and then properly", async () => {
+  simulator.next({ text: "one two three four", fault: { kind: "cut", after: 2 } });
+  const headers = { authorization: `Bearer ${evener.key}` };
+  const answer = await send(`${evener.url}/v1/responses`, { body: { ...ASK, stream: true }, headers }).answer;
+  expect([answer.status, answer.end]).toEqual([200, "complete"]);
+  const last = JSON.parse(answer.text.trim().split("\ndata: ").at(-1)!) as unknown;
+  expect(last).toMatchObject({
+    type: "response.failed",
+    response: {
+      status: "failed",
+      error: { code: "server_error", message: expect.stringContaining("closed the connection") },
+    },
+  });
+  expect(answer.text).not.toContain("response.output_item.done");
+
+  simulator.next({ text: "one two three four", fault: { kind: "cut", after: 2 } });
+  const response = await client.responses.stream(ASK).finalResponse();
+  expect(response).toMatchObject({ status: "failed", output: [{ type: "message", status: "incomplete" }] });
 });
 
 it("refuses stored conversations, and other methods, in OpenAI's form", async () => {

@@ -25,6 +25,7 @@ export function createAnthropicMessages(options: { verifySignature: VerifySignat
     decodeCountTokens: (body, headers) => decodeCountTokens(body, headers, verifySignature),
     encodeCountTokens: (tokens) => asByteText(`{"input_tokens":${tokens}}`),
     streamEncoder: createStreamEncoder,
+    errorIsLastEvent: false,
     encodeAnswer,
     encodeError,
     usageLimitHeaders,

@@ -9,6 +9,7 @@ export const openaiChat: WireCodec = {
   name: "openai-chat",
   decode: decodeRequest,
   streamEncoder,
+  errorIsLastEvent: false,
   encodeAnswer,
   encodeError,
 };

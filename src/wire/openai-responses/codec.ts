@@ -9,6 +9,8 @@ export const openaiResponses: WireCodec = {
   name: "openai-responses",
   decode: decodeRequest,
   streamEncoder,
+  // `response.failed`: the API's clients read the reason there, Codex only once the stream has ended as it should.
+  errorIsLastEvent: true,
   encodeAnswer,
   encodeError,
 };

@@ -1,7 +1,7 @@
 /** Writes response objects: the frame around the output items, in each state that a response passes through. */
 import { type ByteText, asByteText, toByteText } from "../../conversation/byte-text.ts";
 import type { AnswerContext } from "../../conversation/codec.ts";
-import type { GatewayError } from "../../conversation/errors.ts";
+import { type GatewayError, retryHeaders } from "../../conversation/errors.ts";
 import type { FinishReason } from "../../conversation/stream-event.ts";
 import type { UsageFold } from "../../conversation/usage.ts";
 import { openaiMessage } from "../openai-chat/overflow-wording.ts";
@@ -42,11 +42,17 @@ export function plainRequestId(requestId: string): string {
   return requestId.startsWith("req_") ? requestId.slice("req_".length) : requestId;
 }
 
-/** Codes are those of OpenAI's response errors, which clients act on: all that is the server's own doing is one. */
+/**
+ * Codes are those of OpenAI's response errors, which clients act on: all that is the server's own doing is one. A stream that has begun has
+ * no more headers, so how long to wait for a rate limit stands in the message, in OpenAI's words: Codex reads them.
+ */
 function failure(error: GatewayError): ByteText {
   const { openaiType, openaiCode } = error.row;
   const code = openaiType === "server_error" ? openaiType : (openaiCode ?? "invalid_prompt");
-  return toByteText(JSON.stringify({ code, message: openaiMessage(error) }));
+  const message = openaiMessage(error);
+  const seconds = code === "rate_limit_exceeded" ? retryHeaders(error)["retry-after"] : undefined;
+  const told = seconds === undefined ? message : message.replace(/\.?$/, `. Please try again in ${seconds}s.`);
+  return toByteText(JSON.stringify({ code, message: told }));
 }
 
 function encodeUsage(fold: UsageFold): string {

@@ -50,13 +50,12 @@ async function client(script: () => Script): Promise<OpenAI> {
   return new OpenAI({ baseURL, apiKey: "k", maxRetries: 0 });
 }
 
-/** Pings before each event, the first included; ends as the gateway does: cleanly, or broken off after an error. */
+/** Pings before each event, the first included; ends as the gateway does: properly, also after an error. */
 function sendStream(res: ServerResponse, context: AnswerContext, { events, end }: Script): void {
   const encoder = openaiResponses.streamEncoder(context);
   res.writeHead(200, { "content-type": "text/event-stream" });
   for (const event of [...events, end]) res.write(encoder.ping() + encoder.encode(event), "latin1");
-  if (end.type === "finish") res.end();
-  else setTimeout(() => res.socket?.destroySoon(), 50);
+  res.end();
 }
 
 function sendWhole(res: ServerResponse, context: AnswerContext, { events, end }: Script): void {
@@ -211,15 +210,21 @@ describe("the SDK", () => {
     const error = new GatewayError("engine_cut", "the engine's answer broke off; send the message again");
     const openai = await client(() => ({ events, end: { type: "error", error } }));
     const seen: OpenAI.Responses.ResponseStreamEvent[] = [];
-    const reading = (async () => {
-      for await (const event of await openai.responses.create({ ...ASK, stream: true })) seen.push(event);
-    })();
-    await reading.catch(() => {});
+    for await (const event of await openai.responses.create({ ...ASK, stream: true })) seen.push(event);
     expect(seen.at(-1)).toMatchObject({
       type: "response.failed",
       response: { status: "failed", error: { code: "server_error", message: error.message } },
     });
     expect(seen.filter((event) => event.type === "response.output_item.done")).toHaveLength(events.length > 0 ? 2 : 0);
+  });
+
+  it.each([
+    ["wait", { retryAfter: 12.2 }, "wait. Please try again in 13s."],
+    ["Wait a bit.", {}, "Wait a bit. Please try again in 1s."],
+  ])("is told in the message how long a rate limit lasts: %s %j", async (words, options, message) => {
+    const end: StreamEvent = { type: "error", error: new GatewayError("rate_limited", words, options) };
+    const openai = await client(() => ({ events: [], end }));
+    expect(await streamed(openai)).toMatchObject({ status: "failed", error: { code: "rate_limit_exceeded", message } });
   });
 
   it("can send reasoning back unread", async () => {
