@@ -71,6 +71,30 @@ describe.each(Object.entries(HARNESSES))("%s", (_, names) => {
   });
 });
 
+test("writes and reads by the shell where a harness has no tools for files, as Codex", async () => {
+  const directory = temporary();
+  const content = `it's "one"\n$two \\ 漢字\n`;
+  const simulator = await simulate({ script: agentSession({ content, command: "echo hi" }) });
+  const properties = { cmd: { type: "string" } };
+  const shell = { name: "exec_command", parameters: { type: "object", properties, required: ["cmd"] } };
+  const messages: JsonObject[] = [{ role: "user", content: `<cwd>${directory}</cwd>\nGo.` }];
+  const called: string[] = [];
+  for (let turn = 0; turn < 3; turn++) {
+    const body = { messages, tools: [{ type: "function", function: shell }] };
+    const { message } = JSON.parse((await chat(simulator, body).answer).text).choices[0];
+    const [call] = message.tool_calls;
+    called.push(call.function.name);
+    const output = execFileSync("/bin/sh", ["-c", JSON.parse(call.function.arguments).cmd], { encoding: "utf8" });
+    messages.push(message, { role: "tool", tool_call_id: call.id, content: output });
+  }
+  const { message } = JSON.parse(
+    (await chat(simulator, { messages, tools: [{ type: "function", function: shell }] }).answer).text,
+  ).choices[0];
+  expect(called).toEqual(["exec_command", "exec_command", "exec_command"]);
+  expect(readFileSync(join(directory, "simulated-session.txt"), "utf8")).toBe(content);
+  expect(message.content).toMatch(/^Done\. The command printed "hi", and /);
+});
+
 test("finds the directory in the system prompt, or says that it did not", async () => {
   const directory = temporary();
   const names = HARNESSES["Claude Code"]!;

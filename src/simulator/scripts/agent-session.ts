@@ -25,12 +25,12 @@ type Purpose = "run" | "write" | "read";
 
 /** By purpose: names of tools, and of their parameters for what the session has to say. */
 const TOOLS: Record<Purpose, readonly string[]> = {
-  run: ["Bash", "bash", "run_shell_command", "shell"],
+  run: ["Bash", "bash", "run_shell_command", "shell", "exec_command"],
   write: ["Write", "write", "write_file"],
   read: ["Read", "read", "read_file"],
 };
 const PARAMETERS = {
-  command: ["command"],
+  command: ["command", "cmd"],
   path: ["file_path", "filePath", "absolute_path", "path"],
   content: ["content", "contents"],
 } as const;
@@ -53,9 +53,9 @@ export function agentSession(session: AgentSession = {}): (request: ScriptReques
         return { ...thinks, text: "I run a command first.", calls: [call(tools.run, { command })] };
       }
       case 1:
-        return { ...thinks, text: "Now I write the file.", calls: [call(tools.write, { path, content })] };
+        return { ...thinks, text: "Now I write the file.", calls: [write(tools, path, content)] };
       case 2:
-        return { ...thinks, text: "I read it back.", calls: [call(tools.read, { path })] };
+        return { ...thinks, text: "I read it back.", calls: [read(tools, path)] };
       default:
         return { ...thinks, text: conclusion(request.messages, path, content) };
     }
@@ -71,10 +71,27 @@ function conclusion(messages: readonly JsonObject[], path: string, content: stri
   return `Done. The command printed "${output}", and ${path} says "${content.trim()}".`;
 }
 
-function findTools(tools: readonly ScriptTool[]): Record<Purpose, ScriptTool> | undefined {
+type SessionTools = { run: ScriptTool; write?: ScriptTool; read?: ScriptTool };
+
+/** Codex has no tools for files; all others have both. */
+function findTools(tools: readonly ScriptTool[]): SessionTools | undefined {
   const find = (purpose: Purpose): ScriptTool | undefined => tools.find(({ name }) => TOOLS[purpose].includes(name));
   const [run, write, read] = [find("run"), find("write"), find("read")];
-  return run && write && read && { run, write, read };
+  if (run && write && read) return { run, write, read };
+  return run?.name === "exec_command" ? { run } : undefined;
+}
+
+function write(tools: SessionTools, path: string, content: string) {
+  if (tools.write) return call(tools.write, { path, content });
+  return call(tools.run, { command: `printf %s ${shellWord(content)} > ${shellWord(path)}` });
+}
+
+function read(tools: SessionTools, path: string) {
+  return tools.read ? call(tools.read, { path }) : call(tools.run, { command: `cat ${shellWord(path)}` });
+}
+
+function shellWord(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Arguments under the tool's own parameter names; whatever else it requires is filled in. */
@@ -89,9 +106,10 @@ function call(tool: ScriptTool, values: Partial<Record<keyof typeof PARAMETERS, 
   return { name: tool.name, arguments: { ...(isObject(required) && required), ...given } };
 }
 
+/** In words, or as Codex's `<cwd>`. */
 function workingDirectory(messages: readonly JsonObject[]): string | undefined {
   for (const message of messages) {
-    const found = /working directory: *(\/[^\n<]*)/i.exec(messageText(message))?.[1];
+    const found = /(?:working directory: *|<cwd>)(\/[^\n<]*)/i.exec(messageText(message))?.[1];
     if (found !== undefined) return found.trim();
   }
   return undefined;
