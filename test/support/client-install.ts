@@ -13,6 +13,7 @@ import { runProcess } from "./run-process.ts";
 
 export const OPENCODE_VERSION = "1.18.33";
 export const QWEN_CODE_VERSION = "0.15.10";
+export const CODEX_VERSION = "0.169.0";
 export const AIDER_VERSION = "0.86.2";
 /** The newest Node on which Qwen Code 0.15.10 reaches anybody: its own undici does not get on with Node 26. */
 const QWEN_NODE_VERSION = "24.21.0";
@@ -36,6 +37,24 @@ export async function installQwenCode(): Promise<{ node: string; script: string 
     npmInstall(draft, `${name}@${QWEN_CODE_VERSION}`, `${node}@${QWEN_NODE_VERSION}`),
   );
   return { node: join(script.slice(0, -program.length), "node_modules", node, "bin", "node"), script };
+}
+
+const CODEX_TARGETS: Partial<Record<string, string>> = {
+  "linux-x64": "x86_64-unknown-linux-musl",
+  "linux-arm64": "aarch64-unknown-linux-musl",
+  "darwin-x64": "x86_64-apple-darwin",
+  "darwin-arm64": "aarch64-apple-darwin",
+};
+
+/** The path of Codex's binary: each platform's is a version of its own of the one package, whose script only passes everything on. */
+export function installCodex(): Promise<string> {
+  const platform = `${process.platform}-${process.arch}`;
+  const target = CODEX_TARGETS[platform];
+  if (target === undefined) throw new Error(`Codex is not made for ${platform}`);
+  const name = "@openai/codex";
+  return installed(`codex-${CODEX_VERSION}`, join("node_modules", name, "vendor", target, "bin", "codex"), (draft) =>
+    npmInstall(draft, `${name}@${CODEX_VERSION}-${platform}`),
+  );
 }
 
 /** The Python of aider's own virtual environment, to be run with `-m aider`: its scripts name the folder of the draft. */

@@ -13,25 +13,28 @@ export const IN_ARGUMENTS = 9;
 export const IN_ARGUMENTS_AFTER_TEXT = 16;
 
 export type FaultySession = {
-  fault: Fault;
+  fault: Fault | readonly Fault[];
   /** Leave the text before the call out of the faulty answer. */
   silent?: boolean;
   /** Answers that fail: one unless said otherwise. */
   times?: number;
   /** Where proof.txt goes, for a client whose system prompt does not say where it works. */
   directory?: string;
+  /** Reasoning before each answer, the faulty one too. */
+  reasoning?: string;
 };
 
 /** What Claude Code asks when it compacts; it sends the tools with it. */
 const COMPACTION = /create a detailed summary/i;
 
 /** Works for one session at a time. */
-export function faultySession({ fault, silent = false, times = 1, directory }: FaultySession) {
+export function faultySession({ fault, silent = false, times = 1, directory, reasoning }: FaultySession) {
   const session = agentSession({
     file: "proof.txt",
     content: PROOF,
     command: "echo sum=$((40+2))",
     ...(directory !== undefined && { directory }),
+    ...(reasoning !== undefined && { reasoning }),
   });
   let left = times;
   return (request: ScriptRequest): Turn | undefined => {

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { CLAUDE_VERSIONS, installClaude, PRINT_EVENTS, runClaude } from "../../support/claude.ts";
 import { gitRepository, runAider } from "../../support/client-aider.ts";
-import { installAider, installOpenCode, installQwenCode } from "../../support/client-install.ts";
+import { runCodex } from "../../support/client-codex.ts";
+import { installAider, installCodex, installOpenCode, installQwenCode } from "../../support/client-install.ts";
 import { runOpenCode } from "../../support/client-opencode.ts";
 import { runQwen } from "../../support/client-qwen.ts";
 import { faultySession, PROMPT, PROOF, story } from "../../support/client-script.ts";
@@ -62,6 +63,22 @@ const CLIENTS: readonly Client[] = [
         model: simulator.model,
         prompt: PROMPT,
         cwd,
+        timeoutMs: 180_000,
+      }),
+    proof: "proof.txt",
+    rows: OK,
+  },
+  {
+    name: "Codex",
+    run: async (stand, cwd) =>
+      runCodex(stand.evener, {
+        binary: await installCodex(),
+        model: stand.simulator.model,
+        prompt: PROMPT,
+        home: stand.folder(),
+        cwd,
+        // Five minutes by default, which nobody wants to wait for here.
+        config: ["model_providers.evener.stream_idle_timeout_ms=10000"],
         timeoutMs: 180_000,
       }),
     proof: "proof.txt",

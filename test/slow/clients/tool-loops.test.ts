@@ -1,5 +1,5 @@
 /**
- * The real OpenCode, Qwen Code and aider do a piece of work through the built gateway: the file or commit is there, and the
+ * The real OpenCode, Qwen Code, Codex and aider do a piece of work through the built gateway: the file or commit is there, and the
  * usage rows hold, to the token, what the engine served. (Claude Code's loops: test/e2e/claude-code.test.ts.)
  */
 import { readFileSync } from "node:fs";
@@ -7,9 +7,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { agentSession } from "../../../src/simulator/scripts/agent-session.ts";
 import { git, gitRepository, runAider } from "../../support/client-aider.ts";
-import { installAider, installOpenCode, installQwenCode } from "../../support/client-install.ts";
+import { runCodex } from "../../support/client-codex.ts";
+import { installAider, installCodex, installOpenCode, installQwenCode } from "../../support/client-install.ts";
 import { type OpenCodeWire, runOpenCode } from "../../support/client-opencode.ts";
 import { runQwen } from "../../support/client-qwen.ts";
+import { story } from "../../support/client-script.ts";
 import { type ClientStand, type Mark, startClientStand } from "../../support/client-stand.ts";
 
 const CONTENT = 'sum=42 "quoted" äöü 漢字\n';
@@ -90,6 +92,50 @@ it("Qwen Code", async () => {
   expect(JSON.stringify(mark.bodies()[1])).toContain("sum=42");
   await expectRowsOfServed(mark, "openai-chat", 4);
   for (const row of (await mark.rows()).slice(-3)) expect(row.cache_read).toBeGreaterThan(20 * row.input_uncached);
+});
+
+it("Codex, and goes on with the session in another process", async () => {
+  const binary = await installCodex();
+  const work = stand.folder();
+  const home = stand.folder();
+  const options = { binary, model: stand.simulator.model, home, cwd: work, timeoutMs: 180_000 };
+  playSession(work, "");
+  const mark = await stand.mark();
+  const run = await runCodex(stand.evener, { ...options, prompt: "Compute 40+2 and write it to proof.txt" });
+  expect(run).toMatchObject({ code: 0 });
+  expect(readFileSync(join(work, "proof.txt"), "utf8")).toBe(CONTENT);
+  expect(run.items.filter(({ type }) => type === "command_execution")).toMatchObject([
+    { exit_code: 0, aggregated_output: "sum=42\n" },
+    { exit_code: 0, aggregated_output: "" },
+    { exit_code: 0, aggregated_output: CONTENT },
+  ]);
+  // Its tool says more than what the command printed, an id first.
+  expect(run.items.at(-1)).toMatchObject({
+    type: "agent_message",
+    text: expect.stringMatching(/^Done\. The command printed "Chunk ID: /),
+  });
+  const rows = await mark.rows();
+  expect(story(rows)).toEqual(["ok", "ok", "ok", "ok"]);
+  for (const row of rows) expect(row.session).toBe(run.thread);
+
+  stand.simulator.setScript(() => ({ reasoning: "Think again.", text: "It is 42." }));
+  const again = await runCodex(stand.evener, { ...options, prompt: "What is it?", resume: run.thread! });
+  expect(again).toMatchObject({ code: 0, thread: run.thread });
+  expect(again.items.at(-1)).toMatchObject({ type: "agent_message", text: "It is 42." });
+  // Every turn comes back with its reasoning, of which Codex keeps only `encrypted_content`.
+  const messages = mark.bodies().at(-1)!["messages"] as { role: string; content: string; reasoning?: string }[];
+  expect(messages.filter(({ role }) => role === "assistant")).toMatchObject([
+    { content: "I run a command first.", reasoning: "Think first." },
+    { content: "Now I write the file.", reasoning: "Think first." },
+    { content: "I read it back.", reasoning: "Think first." },
+    { content: expect.stringMatching(/^Done\. /), reasoning: "Think first." },
+  ]);
+  expect(messages.at(-1)).toMatchObject({ role: "user", content: "What is it?" });
+  await expectRowsOfServed(mark, "openai-responses", 5);
+  const all = await mark.rows();
+  expect(all.at(-1)!.session).toBe(run.thread);
+  // Byte for byte the prompt of before, or the engine's cache would not have it.
+  for (const row of all.slice(1)) expect(row.cache_read).toBeGreaterThan(20 * row.input_uncached);
 });
 
 it("aider", async () => {
