@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { z } from "zod";
 import { csv } from "../ledger/csv.ts";
-import { formatUsd, parseUsd } from "../ledger/money.ts";
+import { formatUsd, parseUsd, perMillion } from "../ledger/money.ts";
 import { type AdminClient, adminClient } from "./admin-client.ts";
 import { CliError } from "./cli-error.ts";
 import { print, printJson } from "./print.ts";
@@ -177,8 +177,9 @@ function moneyTotal(rows: readonly Record<string, Cell>[], name: Money): string 
 
 function rate(rows: readonly Record<string, Cell>[], name: "cost_usd" | "made_usd", counts: readonly string[]): string {
   const tokens = BigInt(counts.reduce((sum, count) => sum + total(rows, count), 0));
-  const usd = parseUsd(sumUsd(rows.map((row) => String(row[name] ?? "0"))));
-  return tokens === 0n ? "" : formatUsd((((usd * 1_000_000n) / tokens + 500n) / 1000n) * 1000n);
+  const nano = parseUsd(sumUsd(rows.map((row) => String(row[name] ?? "0"))));
+  const whole = perMillion(nano, tokens);
+  return whole === undefined ? "" : formatUsd(whole);
 }
 
 /** Exact: amounts are decimal text, and never floats. */

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { costOf, formatPrice, formatUsd, holdFor, parsePrice, parseUsd } from "./money.ts";
+import { costOf, formatPrice, formatUsd, holdFor, parsePrice, parseUsd, perMillion } from "./money.ts";
 
 const SONNET = { inputUncached: 3_000_000n, cacheRead: 300_000n, cacheWrite: 3_750_000n, output: 15_000_000n };
 
@@ -68,5 +68,19 @@ describe("tokens as money", () => {
         },
       ),
     );
+  });
+});
+
+describe("a rate a million tokens", () => {
+  it.each([
+    ["is exact where a millionth of a USD holds it", 3_000_000n, 1_000n, 3_000_000_000n],
+    ["is rounded up from half a millionth", 1_500n, 1_000_000n, 2_000n],
+    ["is rounded down below it", 1_499n, 1_000_000n, 1_000n],
+  ])("%s", (_what, nano, tokens, rate) => {
+    expect(perMillion(nano, tokens)).toBe(rate);
+  });
+
+  it("is none where there are no tokens", () => {
+    expect(perMillion(5n, 0n)).toBeUndefined();
   });
 });

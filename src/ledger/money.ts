@@ -59,6 +59,16 @@ export function formatUsd(nano: bigint): string {
   return formatDecimal(nano, NANO);
 }
 
+/**
+ * nano-USD a million tokens, of an amount in nano-USD for so many tokens: to a millionth of a USD, half up, for it is a rate and not an
+ * amount that is charged. Undefined where there are no tokens.
+ */
+export function perMillion(nano: bigint, tokens: bigint): bigint | undefined {
+  if (tokens === 0n) return undefined;
+  const rate = (nano * 1_000_000n) / tokens;
+  return ((rate + 500n) / 1000n) * 1000n;
+}
+
 /** nano-USD as whole cents, rounded down; none where it is below zero. */
 export function wholeCents(nano: bigint): bigint {
   return nano < 0n ? 0n : nano / 10_000_000n;

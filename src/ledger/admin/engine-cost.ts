@@ -4,7 +4,7 @@
  */
 import { sql } from "kysely";
 import type { Store } from "../../db/open-store.ts";
-import { formatUsd, parseUsd } from "../money.ts";
+import { formatUsd, parseUsd, perMillion } from "../money.ts";
 import {
   type UsageFilter,
   type UsageGroup,
@@ -29,7 +29,6 @@ export type MadeCost = {
 };
 
 const HOUR_MS = 3_600_000n;
-const MILLION = 1_000_000n;
 
 /**
  * Adds to each group what it cost to make. An engine is counted from `since` (without it, from its first request) until `until` or
@@ -54,17 +53,15 @@ export async function withMadeCost(
       ...group,
       made_usd: cost === undefined ? null : formatUsd(cost),
       made_tokens: Number(madeTokens),
-      sold_per_million_usd: perMillion(sold, tokens),
-      made_per_million_usd: cost === undefined ? null : perMillion(cost, madeTokens),
+      sold_per_million_usd: rateText(sold, tokens),
+      made_per_million_usd: cost === undefined ? null : rateText(cost, madeTokens),
     } as UsageGroup & MadeCost;
   });
 }
 
-/** To a millionth of a USD: a rate, not an amount that is charged. */
-function perMillion(nano: bigint, tokens: bigint): string | null {
-  if (tokens === 0n) return null;
-  const rate = (nano * MILLION) / tokens;
-  return formatUsd(((rate + 500n) / 1000n) * 1000n);
+function rateText(nano: bigint, tokens: bigint): string | null {
+  const rate = perMillion(nano, tokens);
+  return rate === undefined ? null : formatUsd(rate);
 }
 
 /** nano-USD, and the tokens of the engines that have a cost. */
