@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import type { EngineInfo, EngineState } from "./engine-pool.ts";
-import { replicaOrder, sameKindFirst } from "./pick-replica.ts";
+import { affinityOf, replicaOrder, sameKindFirst } from "./pick-replica.ts";
 import { keptSilent, newSilence, spoke } from "./replica-silence.ts";
 
 const state = (name: string, up = true, inFlight = 0): EngineState<EngineInfo> => ({
@@ -40,6 +40,23 @@ test("every replica is offered once; those that are down last, the overloaded be
   }
 });
 
+test("a session leaves its replica where that one holds a quarter more than the average, and no earlier", () => {
+  const own = state("a");
+  const states = [own, state("b")];
+  const session = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"].find(
+    (each) => replicaOrder(states, each)[0] === own,
+  );
+  own.inFlight = 1;
+  expect(names(replicaOrder(states, session))).toEqual(["a", "b"]);
+  own.inFlight = 2;
+  expect(names(replicaOrder(states, session))).toEqual(["b", "a"]);
+});
+
+test("tenants who chose the same session id share nothing; without a session nothing is kept together", () => {
+  expect(affinityOf("tenant-1", "s")).not.toBe(affinityOf("tenant-2", "s"));
+  expect(affinityOf("tenant-1", undefined)).toBeUndefined();
+});
+
 const names = (states: EngineState<EngineInfo>[]) => states.map((each) => each.address.name);
 
 test("one that kept silent twice in a row is asked behind the others, longer each time, until it speaks", () => {
@@ -71,6 +88,13 @@ test("one that kept silent twice in a row is asked behind the others, longer eac
   } finally {
     clock.mockRestore();
   }
+});
+
+test("one that keeps silent is asked behind the overloaded too", () => {
+  const hung = state("hung");
+  keptSilent(hung.silence, performance.now());
+  keptSilent(hung.silence, performance.now());
+  expect(names(replicaOrder([hung, state("busy", true, 9), state("free")], "s"))).toEqual(["free", "busy", "hung"]);
 });
 
 test("a body that is made goes to its own kind of engine first, if one is up", () => {
