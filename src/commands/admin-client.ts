@@ -3,6 +3,7 @@ import { z } from "zod";
 import { GatewayFileError, defaultDataDir, gatewayFilePath, readGatewayFile } from "../config/gateway-file.ts";
 import { CliError } from "./cli-error.ts";
 import { request } from "./http-request.ts";
+import { interruptible } from "./signals.ts";
 
 export type AdminClient = {
   /** The gateway's address. */
@@ -64,10 +65,15 @@ export function adminClient({
     const headers = { authorization: `Bearer ${adminKey}`, "content-type": "application/json" };
     let answered;
     try {
-      if (patient) await request(`${url}/health`, { method: "GET", timeoutMs: HEALTH_MS });
-      const timeoutMs = patient ? undefined : TIMEOUT_MS;
-      answered = await request(`${url}/admin/v1${path}`, { ...sent, headers, timeoutMs });
+      const target = `${url}/admin/v1${path}`;
+      answered = patient
+        ? await interruptible(async (signal) => {
+            await request(`${url}/health`, { method: "GET", timeoutMs: HEALTH_MS, signal });
+            return request(target, { ...sent, headers, signal });
+          })
+        : await request(target, { ...sent, headers, timeoutMs: TIMEOUT_MS });
     } catch (error) {
+      if (error instanceof CliError) throw error;
       throw new CliError(
         `no gateway answers at ${url} (from ${from}): ${reason(error)}; start one with \`evener up\``,
         1,

@@ -12,6 +12,8 @@ export type HttpRequest = {
   body?: string;
   /** For the answer as a whole; as long as it takes, if there is none. */
   timeoutMs?: number | undefined;
+  /** Ends it before its answer, with an AbortError. */
+  signal?: AbortSignal | undefined;
 };
 
 /** Without a limit, only the operating system finds out that the other side is gone: it asks after so long a silence. */
@@ -19,8 +21,8 @@ const KEEP_ALIVE_MS = 10_000;
 
 /** Redirects are not followed: the headers hold a key. Rejects when there is no whole answer. */
 export async function request(url: string, sent: HttpRequest): Promise<{ status: number; text: string }> {
-  const { method, headers = {}, body = "", timeoutMs } = sent;
-  const options: RequestOptions = { method, headers, agent: false };
+  const { method, headers = {}, body = "", timeoutMs, signal } = sent;
+  const options: RequestOptions = { method, headers, agent: false, ...(signal && { signal }) };
   const outgoing = url.startsWith("https:") ? tlsRequest(url, options) : plainRequest(url, options);
   outgoing.setSocketKeepAlive(true, KEEP_ALIVE_MS);
   let timer: NodeJS.Timeout | undefined;

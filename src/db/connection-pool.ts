@@ -4,7 +4,17 @@
  */
 import { Socket } from "node:net";
 import type { PostgresPool, PostgresPoolClient } from "kysely";
-import { type ClientConfig, DatabaseError, Pool, type QueryConfig, type QueryResult, types } from "pg";
+import {
+  type ClientBase,
+  type ClientConfig,
+  DatabaseError,
+  Pool,
+  type PoolClient,
+  type QueryConfig,
+  type QueryResult,
+  types,
+} from "pg";
+import { cancelStatement } from "./cancel-statement.ts";
 import { openSockets } from "./open-sockets.ts";
 import { PgliteStream } from "./pglite-stream.ts";
 
@@ -16,6 +26,8 @@ const PATIENT_CONNECTIONS = 4;
 const KEEP_ALIVE_MS = 10_000;
 /** How long a server may take to say goodbye before the connection is cut; a network that drops packets never does. */
 const CLOSE_MS = 3_000;
+/** How often a server looks whether a gateway that waits for a long statement is still there. */
+const LOOK_FOR_US = "SET client_connection_check_interval = '5s'";
 
 /**
  * int8 is always a bigint: money is beyond 2^53 sooner than one thinks, and pg's own default is text. numeric stays text: cast
@@ -45,14 +57,23 @@ export function postgresPool(url: string, { patient }: { patient: boolean }): Co
       idleTimeoutMillis: 60_000,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-      ...(!patient && { query_timeout: 10_000 }),
+      ...(patient ? { onConnect: beLookedFor } : { query_timeout: 10_000 }),
       types: TYPES,
     }),
-    cut,
+    { closed: cut, cancel: cancelStatement },
   );
   if (!patient) return connections;
   const end = async (): Promise<void> => void (await Promise.all([connections.end(), cut()]));
   return { ...inTurn(connections, PATIENT_CONNECTIONS), end };
+}
+
+/** A gateway that was killed cannot say that nobody waits any more. Servers before Postgres 14, and on systems that cannot tell, do not look. */
+async function beLookedFor(client: ClientBase): Promise<void> {
+  try {
+    await client.query(LOOK_FOR_US);
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+  }
 }
 
 /** Lets so many have a connection at a time. The others wait for their turn as long as it takes; pg's pool gives them as long as it gives a server to connect. */
@@ -97,7 +118,8 @@ export function pglitePool(directory: string): Connections {
       idleTimeoutMillis: 0,
       types: TYPES,
     }),
-    () => sockets.closed(),
+    // One statement is all that it does at a time: whoever could end it would wait behind it.
+    { closed: () => sockets.closed() },
   );
 }
 
@@ -114,7 +136,10 @@ export type Connections = PostgresPool & {
  * pool throws it away, which on PGlite means opening the database anew); one that broke or timed out still waits for its answer,
  * and the next user would wait behind it.
  */
-function keepGood(pool: Pool, closed: () => Promise<void>): Connections {
+function keepGood(
+  pool: Pool,
+  { closed, cancel }: { closed: () => Promise<void>; cancel?: (client: PoolClient) => void },
+): Connections {
   // Who uses a broken connection gets the error from the statement; nobody else needs to hear of it.
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
@@ -130,7 +155,15 @@ function keepGood(pool: Pool, closed: () => Promise<void>): Connections {
         throw error;
       }
     };
-    return { query, release: () => client.release(broken) };
+    return {
+      query,
+      cancel() {
+        if (cancel === undefined) return;
+        broken = new Error("a statement was cancelled");
+        cancel(client);
+      },
+      release: () => client.release(broken),
+    };
   };
 
   return {

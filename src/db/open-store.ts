@@ -1,11 +1,12 @@
 /** Opens the store: Postgres when a URL is given, else PGlite inside the data directory, which this process then owns. */
 import { join } from "node:path";
-import { Kysely, PostgresDialect } from "kysely";
+import { Kysely, PostgresDialect, type PostgresPool } from "kysely";
 import { type Connections, type Statement, describePostgresUrl, pglitePool, postgresPool } from "./connection-pool.ts";
 import { lockDataDir } from "./data-dir-lock.ts";
 import { migrate, readMigrations } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 import { StoreError, isRefusal, isStoreAway, tlsProblem } from "./store-error.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 export type { Statement } from "./connection-pool.ts";
 
@@ -21,6 +22,8 @@ export type Store = {
   db: Kysely<Schema>;
   /** As `db`, without a limit of time for a statement: for what reads the whole ledger. Its connections are not those of requests. */
   patient: Kysely<Schema>;
+  /** This store for somebody who may leave: when the signal is aborted, what runs on `patient` for them ends, on Postgres also amid a statement. */
+  until(this: void, signal: AbortSignal): Store;
   /** Runs a prepared statement, beside Kysely and cheaper; the values are never part of its text. */
   run<R>(this: void, statement: Statement, values: unknown[]): Promise<R[]>;
   /** For people: a directory, or a URL without user and password. */
@@ -38,7 +41,8 @@ export type Store = {
 export async function openStore({ dataDir, databaseUrl }: StoreOptions): Promise<Store> {
   if (databaseUrl !== undefined && databaseUrl !== "") {
     const where = describePostgresUrl(databaseUrl);
-    const patient = kyselyOn(postgresPool(databaseUrl, { patient: true }));
+    const patientPool = postgresPool(databaseUrl, { patient: true });
+    const patient = kyselyOn(patientPool);
     try {
       await bringUpToDate(patient, where);
     } catch (error) {
@@ -46,7 +50,13 @@ export async function openStore({ dataDir, databaseUrl }: StoreOptions): Promise
       throw error;
     }
     const pool = postgresPool(databaseUrl, { patient: false });
-    return storeOn(pool, { kind: "postgres", patient, where, release: () => patient.destroy() });
+    return storeOn(pool, {
+      kind: "postgres",
+      patientPool,
+      patient,
+      where,
+      release: () => patient.destroy(),
+    });
   }
   const lock = await lockDataDir(dataDir);
   const where = join(dataDir, "pglite");
@@ -60,7 +70,7 @@ export async function openStore({ dataDir, databaseUrl }: StoreOptions): Promise
   }
 }
 
-function kyselyOn(pool: Connections): Kysely<Schema> {
+function kyselyOn(pool: PostgresPool): Kysely<Schema> {
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
 }
 
@@ -70,8 +80,15 @@ function storeOn(
     kind,
     where,
     release,
+    patientPool = pool,
     patient,
-  }: { kind: Store["kind"]; where: string; release: () => Promise<void>; patient?: Kysely<Schema> },
+  }: {
+    kind: Store["kind"];
+    where: string;
+    release: () => Promise<void>;
+    patientPool?: Connections;
+    patient?: Kysely<Schema>;
+  },
 ): Store {
   const db = kyselyOn(pool);
   const close = async (): Promise<void> => {
@@ -82,15 +99,17 @@ function storeOn(
     }
   };
   let closing: Promise<void> | undefined;
-  return {
+  const store: Store = {
     kind,
     db,
     patient: patient ?? db,
+    until: (signal) => ({ ...store, patient: kyselyOn(untilAborted(patientPool, signal)) }),
     run: pool.run,
     where,
     ping: async () => void (await pool.run(PING, [])),
     close: () => (closing ??= close()),
   };
+  return store;
 }
 
 async function bringUpToDate(db: Kysely<Schema>, where: string): Promise<void> {

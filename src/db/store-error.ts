@@ -3,9 +3,10 @@
 /**
  * `locked`: another process has the data directory. `unavailable`: cannot be reached, or was lost on the way.
  * `refused`: wrong password, no such database, no right to make tables, no TLS as the URL has it.
+ * `cancelled`: whoever asked no longer waits for the answer.
  * `schema_newer`, `migration_changed`: the database and this program do not belong together.
  */
-export type StoreErrorCode = "locked" | "unavailable" | "refused" | "schema_newer" | "migration_changed";
+export type StoreErrorCode = "locked" | "unavailable" | "refused" | "cancelled" | "schema_newer" | "migration_changed";
 
 /** `message` is one line for people: what is wrong and what to do. It holds no password. */
 export class StoreError extends Error {

@@ -21,7 +21,8 @@ export function invoiceRoutes(
 ): void {
   app.get("/invoices", async (c) => {
     const { tenant, month, format } = readQuery(c, InvoiceQuery);
-    const invoice = invoiceJson(await drawUpInvoice(store.patient, tenant, parseMonth(month)));
+    const { patient } = store.until(c.req.raw.signal);
+    const invoice = invoiceJson(await drawUpInvoice(patient, tenant, parseMonth(month)));
     if (format === "json") return c.json(invoice);
     if (format === "csv") return c.body(invoiceCsv(invoice), 200, { "content-type": "text/csv; charset=utf-8" });
     return c.body(invoiceHtml(invoice, issuer), 200, {

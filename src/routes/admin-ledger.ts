@@ -13,14 +13,15 @@ export const RebuildBody = z.strictObject({ since: timeText.optional() });
 export const FocusQuery = z.strictObject({ month: z.string() });
 
 export function ledgerRoutes(app: Hono<AdminEnv>, { store, issuer }: AdminOptions): void {
-  app.get("/ledger/verify", async (c) => c.json(await verifyLedger(store)));
+  app.get("/ledger/verify", async (c) => c.json(await verifyLedger(store.until(c.req.raw.signal))));
   app.post("/ledger/rebuild", async (c) => {
     const { since } = await readBody(c, RebuildBody);
-    return c.json(await rebuildRollups(store, since));
+    return c.json(await rebuildRollups(store.until(c.req.raw.signal), since));
   });
   app.get("/ledger/focus", async (c) => {
     const month = parseMonth(readQuery(c, FocusQuery).month);
-    const text = focusCsv(await focusRows(store.patient, month), month, issuer?.name ?? "Evener");
+    const { patient } = store.until(c.req.raw.signal);
+    const text = focusCsv(await focusRows(patient, month), month, issuer?.name ?? "Evener");
     return c.body(text, 200, { "content-type": "text/csv; charset=utf-8" });
   });
 }

@@ -17,12 +17,13 @@ export const UsageQuery = z.strictObject({
 
 export function usageRoutes(app: Hono<AdminEnv>, { store, engineCosts = new Map() }: AdminOptions): void {
   app.get("/usage", async (c) => {
+    const reported = store.until(c.req.raw.signal);
     const { by, limit, after, ...filter } = readQuery(c, UsageQuery);
     if (by !== "request") {
-      const groups = await usageByGroup(store, by, filter);
-      return c.json({ by, data: await withMadeCost(store, by, filter, groups, engineCosts), next: null });
+      const groups = await usageByGroup(reported, by, filter);
+      return c.json({ by, data: await withMadeCost(reported, by, filter, groups, engineCosts), next: null });
     }
-    const { rows, next } = await usageByRequest(store, filter, { limit, after });
+    const { rows, next } = await usageByRequest(reported, filter, { limit, after });
     return c.json({ by, data: rows, next });
   });
 }

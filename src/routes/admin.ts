@@ -79,7 +79,8 @@ export function adminApp(options: AdminOptions): Hono<AdminEnv> {
   app.onError((thrown, c) => {
     const error = adminError(thrown);
     const requestId = c.get("requestId");
-    if (error.row.status >= 500) onFault(error, requestId);
+    // Of what ended because the caller had left nobody needs to hear.
+    if (error.row.status >= 500 && !c.req.raw.signal.aborted) onFault(error, requestId);
     for (const [name, value] of Object.entries(retryHeaders(error))) c.header(name, value);
     return c.json(
       { error: { type: error.row.anthropicType, code: error.code, message: error.message, request_id: requestId } },

@@ -59,19 +59,20 @@ export function reportRoutes(app: Hono<OrganizationEnv>, { store }: AdminOptions
     const page = pageOfBuckets(width, query);
     const groups = new Set((query.group_by ?? []).flatMap((name) => GROUPS[name] ?? []));
     // Tenants may ask for this one, as often as they like.
-    const db = c.get("caller").kind === "admin" ? store.patient : store.db;
+    const db = c.get("caller").kind === "admin" ? store.until(c.req.raw.signal).patient : store.db;
     const rows = await usageBuckets(db, width, page.span, groups, usageFilter(c, query));
     return c.json(report(page, rows, usageResult));
   });
   app.get("/v1/organizations/cost_report", async (c) => {
     const query = readQueries(c, CostReportQuery);
     const page = pageOfBuckets("1d", query);
+    const { patient } = store.until(c.req.raw.signal);
     const byTenant = query.group_by?.includes("workspace_id") ?? false;
     if (query.group_by?.includes("description")) {
-      const lines = await costLines(store.patient, page.span, byTenant);
+      const lines = await costLines(patient, page.span, byTenant);
       return c.json(report(page, lines.flatMap(costLineResults), ({ start: _start, ...result }) => result));
     }
-    const rows = await costBuckets(store.patient, page.span, byTenant);
+    const rows = await costBuckets(patient, page.span, byTenant);
     return c.json(
       report(page, rows, ({ tenant_id, cost }) => ({
         ...costResult(formatScaled(cost, NANO_A_CENT)),
