@@ -223,7 +223,7 @@ function interval(ms: number): string {
 const AGAIN = new Set(["40001", "40P01"]);
 const MOST_TRIES = 5;
 
-async function retried<T>(run: () => Promise<T>): Promise<T> {
+export async function retried<T>(run: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await run();

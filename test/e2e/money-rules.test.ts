@@ -6,9 +6,9 @@ import { compositeArray } from "../../src/db/composite-array.ts";
 import { CHECKPOINT_COLUMNS, RESERVE_COLUMNS, SETTLE_COLUMNS } from "../../src/ledger/item-columns.ts";
 import { costOf } from "../../src/ledger/money.ts";
 import { rebuildRollups } from "../../src/ledger/rollups.ts";
-import { type ReserveItem, checkpointHolds, settleItems } from "../../src/ledger/statements.ts";
+import { type ReserveItem, checkpointHolds, reserveHolds, settleItems } from "../../src/ledger/statements.ts";
 import { storableText } from "../../src/ledger/storable-text.ts";
-import { LEASE, countOf, endOf, itemOf, onEachStore } from "../support/money-items.ts";
+import { LEASE, OWNER, countOf, endOf, itemOf, onEachStore } from "../support/money-items.ts";
 import {
   type Payer,
   PRICES,
@@ -21,6 +21,7 @@ import {
   periodsOf,
   usage,
 } from "../support/money.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 /** Everything that means something in a row's or an array's text. */
 const NASTY = {
@@ -305,6 +306,65 @@ onEachStore((money) => {
         { model: "priced", requests: 1n, output: 40n },
         { model: "unpriced", requests: 2n, output: 80n },
       ]);
+    });
+
+    it("are right whatever is settled and adjusted while they are rebuilt", async () => {
+      const payers = await Promise.all(Array.from({ length: 4 }, () => addPayer(money.store)));
+      let rebuilding = true;
+      const spoil = [
+        sql`UPDATE usage_hour SET cost = cost + 1, requests = requests - 1, output = output * 2`,
+        sql`DELETE FROM usage_hour`,
+        sql`INSERT INTO usage_hour SELECT hour, tenant_id, key_id, 'never', 1, 0, 0, 0, 0, 0, 0, 0 FROM usage_hour WHERE model <> 'never'
+          ON CONFLICT DO NOTHING`,
+      ];
+      const rebuilt = (async () => {
+        for (let round = 0; round < 12; round++) {
+          await spoil[round % spoil.length]!.execute(money.store.db);
+          // Two at a time: each error is to be corrected once.
+          await Promise.all([rebuildRollups(money.store), rebuildRollups(money.store)]);
+        }
+        rebuilding = false;
+      })();
+      const settling = payers.map(async (payer) => {
+        while (rebuilding) {
+          const items = [itemOf(payer), itemOf(payer), itemOf(payer, { model: "unpriced" })];
+          const held = await reserveHolds(money.store, OWNER, items);
+          const ends = items.map((item, n) => endOf(item, held[n]!, { model: item.model }));
+          const recovered = ends
+            .slice(1)
+            .map((end) => ({ ...end, outcome: "recovered" as const, output: 3, reasoning: 0 }));
+          await settleItems(money.store, recovered);
+          await settleItems(money.store, ends);
+        }
+      });
+      await Promise.all([rebuilt, ...settling]);
+      await expectSound(money.store);
+      expect(await rebuildRollups(money.store)).toMatchObject({ corrected: 0 });
+    });
+
+    it("let others settle while one that is rebuilt has to be waited for", async ({ skip }) => {
+      if (money.store.kind === "pglite") skip("it has one connection");
+      const [waited, other] = [await addPayer(money.store), await addPayer(money.store)];
+      const settle = async (payer: Payer): Promise<void> => {
+        const item = itemOf(payer);
+        await settleItems(money.store, [endOf(item, await one(item))]);
+      };
+      await settle(waited);
+      await settle(other);
+      await sql`UPDATE usage_hour SET cost = cost + 1 WHERE tenant_id = ${waited.tenantId}`.execute(money.store.db);
+      let rebuilt: Promise<unknown> | undefined;
+      await money.store.db.transaction().execute(async (trx) => {
+        await sql`SELECT FROM usage_hour WHERE tenant_id = ${waited.tenantId} FOR UPDATE`.execute(trx);
+        rebuilt = rebuildRollups(money.store);
+        await waitUntil("the rebuild to wait", async () => {
+          const { rows } = await sql`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`.execute(
+            money.store.patient,
+          );
+          return rows.length > 0;
+        });
+        await settle(other);
+      });
+      expect(await rebuilt).toMatchObject({ corrected: 1 });
     });
   });
 });
