@@ -155,7 +155,7 @@ export async function runGateway({
         keyRing,
         adminKeys,
         pepper,
-        onMoneyChanged: () => ledger.changed(),
+        onMoneyChanged: (what) => ledger.changed(what),
         engineCosts: engineCosts(config),
         issuer: { name: config.invoices.issuer, lines: config.invoices.address },
         onFault,

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { type KnownTerms, createKnownTerms } from "./known-terms.ts";
+import { EVERYTHING, type MoneyChange } from "./money-change.ts";
 import type { ReserveItem, ReserveResult } from "./statements.ts";
 
 const PRICE = { id: 1, inputUncached: 1_000n, cacheRead: 1_000n, cacheWrite: 1_000n, output: 1_000n };
@@ -61,7 +62,7 @@ test("an answer that was overtaken by a newer one, or by a change, is not believ
   known.learn(item(0), heard({ tenantUnspent: 99n, price: { ...PRICE, id: 2 } }), before);
   expect(known.admit(item(11))).toBeUndefined();
   expect(known.admit(item(10))).toMatchObject({ price: { id: 1 } });
-  known.changed();
+  known.changed(EVERYTHING);
   expect(known.admit(item(0))).toBeUndefined();
   known.learn(item(0), heard(), later);
   expect(known.admit(item(0))).toBeUndefined();
@@ -130,6 +131,44 @@ test("the budget that is spent furthest is known until its period ends, somethin
   expect(known.cap("t", "k")).toBeUndefined();
   known.learn(item(0), heard({ cap }), performance.now());
   expect(known.cap("t", "k")).toEqual(cap);
-  known.changed();
+  known.changed(EVERYTHING);
   expect(known.cap("t", "k")).toBeUndefined();
+});
+
+/** Two models, keys and tenants, all with room; what is let in after the change, and after what was asked before it is answered. */
+test.each<[string, MoneyChange, string[]]>([
+  ["a price", { model: "m" }, ["t k n", "t l n", "u k n"]],
+  ["a tenant's terms, credit or budget", { tenantId: "t" }, ["u k m", "u k n"]],
+  ["a key's own budget", { tenantId: "t", keyId: "k" }, ["t l m", "t l n", "u k m", "u k n"]],
+])("%s: nothing else is forgotten, and no answer to what was asked before is believed", (_what, change, left) => {
+  const known = createKnownTerms(true);
+  const all = ["t k m", "t k n", "t l m", "t l n", "u k m", "u k n"].map((name) => name.split(" "));
+  const before = performance.now();
+  const learn = (at: number): void => {
+    for (const [tenant_id, key_id, model] of all as [string, string, string][])
+      known.learn(item(0, { tenant_id, key_id, model }), heard({ tenantUnspent: 9n, keyUnspent: 9n }), at);
+  };
+  const admitted = (): string[] =>
+    (all as [string, string, string][])
+      .filter(([tenant_id, key_id, model]) => known.admit(item(0, { tenant_id, key_id, model })) !== undefined)
+      .map((names) => names.join(" "));
+  learn(before);
+  while (performance.now() === before);
+  known.changed(change);
+  expect(admitted()).toEqual(left);
+  learn(before);
+  expect(admitted()).toEqual(left);
+  learn(performance.now());
+  expect(admitted()).toHaveLength(all.length);
+});
+
+test("more changes than there is room for make older answers unbelievable, whatever they are about", () => {
+  const known = createKnownTerms(true);
+  const before = performance.now();
+  while (performance.now() === before);
+  for (let n = 0; n <= 1_000; n++) known.changed({ model: `model ${n}` });
+  known.learn(item(0, { model: "model 0" }), heard(), before);
+  expect(known.admit(item(0, { model: "model 0" }))).toBeUndefined();
+  known.learn(item(0, { model: "model 0" }), heard(), performance.now());
+  expect(known.admit(item(0, { model: "model 0" }))).toBeDefined();
 });

@@ -8,6 +8,7 @@
 import type { SpendCap } from "../conversation/spend-cap.ts";
 import type { TokenPrices } from "./money.ts";
 import { least } from "./limits.ts";
+import { EVERYTHING, type MoneyChange } from "./money-change.ts";
 import { holdFor } from "./money.ts";
 import type { ReserveItem, ReserveResult } from "./statements.ts";
 
@@ -20,8 +21,8 @@ type KnownTenant = Room & { terms: "prepaid" | "postpaid"; accountId: number };
 export type KnownTerms = {
   /** Takes in what the database has decided. `askedAt`: `performance.now()` before it was asked. */
   learn(item: ReserveItem, result: ReserveResult, askedAt: number): void;
-  /** Somebody has changed prices, terms or budgets: all that was heard is forgotten, and so is what was asked before and is answered later. */
-  changed(): void;
+  /** Somebody has changed prices, terms or budgets: what was heard of it is forgotten, and so is what was asked before and is answered later. */
+  changed(what: MoneyChange | typeof EVERYTHING): void;
   /** The terms for a request that nothing can refuse, known a moment ago; undefined: ask the database. */
   free(tenantId: string, keyId: string, model: string): AdmittedTerms | undefined;
   /** The terms for a request while the database is away; undefined: not known well enough, or no room. */
@@ -48,6 +49,9 @@ const FRESH_MS = 2_000;
 /** A model's price and a key's terms are each a hundred bytes or so. */
 const CAPACITY = 50_000;
 
+/** Only answers that are on their way need them. */
+const MOST_CHANGES = 1_000;
+
 /** `unlimitedIsFree`: whether a request of a tenant without limits needs no hold in the database, even if it costs something. */
 export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
   const tenants = new Map<string, KnownTenant>();
@@ -59,7 +63,8 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
   let outage = 0;
   /** The database's clock less this machine's, in milliseconds: prices and periods go by the database's. */
   let clockOffset = 0;
-  let changedAt = -Infinity;
+  /** When what is known under a name was last changed: of a map here, or of all. */
+  const changes = new Changes();
 
   const now = (): Date => new Date(Date.now() + clockOffset);
   const unpriced = (): AdmittedTerms => ({
@@ -96,17 +101,33 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
   return {
     learn({ tenant_id, key_id, model }, { terms, accountId, price, tenantUnspent, keyUnspent, cap, reservedAt }, at) {
       clockOffset = reservedAt.getTime() - Date.now();
-      if (terms === null || at < changedAt) return;
-      remember(prices, model, { price, at });
+      if (terms === null) return;
+      if (changes.allBefore(at, prices, model)) remember(prices, model, { price, at });
+      if (!changes.allBefore(at, tenants, tenant_id)) return;
       // For a model without a price no limit was looked at.
       if (accountId !== null) {
         remember(tenants, tenant_id, { terms, accountId, unspent: tenantUnspent, at });
-        remember(keys, `${tenant_id} ${key_id}`, { unspent: keyUnspent, cap, at });
+        const key = `${tenant_id} ${key_id}`;
+        if (changes.allBefore(at, keys, key)) remember(keys, key, { unspent: keyUnspent, cap, at });
       } else if (tenants.get(tenant_id)?.terms !== terms) tenants.delete(tenant_id);
     },
-    changed() {
-      changedAt = performance.now();
-      for (const known of [tenants, keys, prices]) known.clear();
+    changed(what) {
+      if (what === EVERYTHING) {
+        changes.all();
+        for (const known of [tenants, keys, prices]) known.clear();
+      } else if ("model" in what) {
+        changes.note(prices, what.model);
+        prices.delete(what.model);
+      } else if (what.keyId !== undefined) {
+        const key = `${what.tenantId} ${what.keyId}`;
+        changes.note(keys, key);
+        keys.delete(key);
+      } else {
+        changes.note(tenants, what.tenantId);
+        tenants.delete(what.tenantId);
+        // The budget that is spent furthest may be the tenant's.
+        for (const key of keys.keys()) if (key.startsWith(`${what.tenantId} `)) keys.delete(key);
+      }
     },
     free(tenantId, keyId, model) {
       const since = performance.now() - FRESH_MS;
@@ -156,6 +177,29 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
       outage++;
     },
   };
+}
+
+/** When what was changed last, of as much as there is room for; of what there is not, when anything was. */
+class Changes {
+  readonly #at = new Map<object, Map<string, number>>();
+  #all = -Infinity;
+
+  note(map: object, name: string): void {
+    let times = this.#at.get(map);
+    if (times === undefined) this.#at.set(map, (times = new Map()));
+    if (times.size >= MOST_CHANGES) this.all();
+    else times.set(name, performance.now());
+  }
+
+  all(): void {
+    this.#all = performance.now();
+    this.#at.clear();
+  }
+
+  /** Whether its changes were all before that. */
+  allBefore(at: number, map: object, name: string): boolean {
+    return at >= this.#all && at >= (this.#at.get(map)?.get(name) ?? -Infinity);
+  }
 }
 
 /** Unless something newer is known: answers overtake each other. */

@@ -1,4 +1,5 @@
 /** The ledger as the request path sees it. open-ledger.ts makes one; docs/billing.md explains the model. */
+import type { MoneyChange } from "./money-change.ts";
 import type { SpendCap } from "../conversation/spend-cap.ts";
 import type { RunningCounts } from "./live-request.ts";
 import type { UsageRow } from "./usage-row.ts";
@@ -53,10 +54,9 @@ export type Ledger = {
   record(row: UsageRow): Promise<void>;
   /**
    * Call after a price, an account's terms or a budget was changed here: it holds from the next request on, and while the database is away
-   * nobody is let in on what was heard before. Without the call, and in other gateways, a first price for a model (and in the embedded
-   * database a first limit for a tenant) holds after two seconds at the latest, and what was heard last holds during an outage.
+   * nobody is let in on what was heard of it before. Other gateways on the same database hear of it within a second, while that answers them.
    */
-  changed(): void;
+  changed(what: MoneyChange): void;
   readonly status: LedgerStatus;
   /** What the start found of processes that died. */
   readonly recovered: Recovered;
@@ -89,6 +89,8 @@ export type LedgerOptions = {
   leaseMs?: number;
   checkpointMs?: number;
   sweepMs?: number;
+  /** How often it is asked what was changed through other gateways. */
+  lookMs?: number;
   /** How long a request waits for the database before it is taken to be away. */
   patienceMs?: number;
   /** How often tables are vacuumed and, with the embedded database, its files are synced and the journal starts anew. */

@@ -35,7 +35,7 @@ export async function openLedger(store: Store, options: LedgerOptions): Promise<
     return {
       reserve: (request) => ledger.reserve(request),
       record: (row) => ledger.record(row),
-      changed: () => ledger.changed(),
+      changed: (what) => ledger.changed(what),
       get status() {
         return ledger.status;
       },

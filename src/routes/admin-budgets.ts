@@ -7,6 +7,7 @@ import { GatewayError } from "../conversation/errors.ts";
 import type { Schema } from "../db/schema.ts";
 import { type Budget, type BudgetTarget, listBudgets, removeBudget, setBudget } from "../ledger/admin/budgets.ts";
 import { findKey, findTenant } from "../ledger/admin/find-tenant.ts";
+import type { MoneyChange } from "../ledger/money-change.ts";
 import { formatUsd, parseUsd } from "../ledger/money.ts";
 import { moneyChange } from "./admin-change.ts";
 import { filterText, readBody, readQuery } from "./admin-input.ts";
@@ -56,18 +57,28 @@ export async function changeBudget(
   actor: string,
   target: BudgetTarget,
   wanted: { period: Budget["period"]; amount: bigint },
-): Promise<Budget> {
+): Promise<ChangedBudget> {
   const { budget, before } = await setBudget(trx, target, wanted);
   const detail = { ...budgetDetail(budget), before_usd: before === null ? null : formatUsd(before) };
   await audit(trx, { actor, action: "budget.set", subject: `bud_${budget.id}`, detail });
-  return budget;
+  return changedBudget(budget);
 }
 
-export async function dropBudget(trx: Kysely<Schema>, actor: string, id: bigint): Promise<Budget> {
+export async function dropBudget(trx: Kysely<Schema>, actor: string, id: bigint): Promise<ChangedBudget> {
   const budget = await removeBudget(trx, id);
   const detail = { ...budgetDetail(budget), amount_usd: null, before_usd: formatUsd(budget.amount) };
   await audit(trx, { actor, action: "budget.remove", subject: `bud_${budget.id}`, detail });
-  return budget;
+  return changedBudget(budget);
+}
+
+type ChangedBudget = { concerns: MoneyChange; result: Budget };
+
+function changedBudget(result: Budget): ChangedBudget {
+  const { scope } = result;
+  return {
+    concerns: { tenantId: scope.tenantId, keyId: scope.type === "key" ? scope.keyId : undefined },
+    result,
+  };
 }
 
 /** Throws GatewayError `not_found` for what is no id at all. */

@@ -12,7 +12,9 @@ function told(error: Error, when: "before" | "after"): Promise<number> {
     throw error;
   };
   const store = { db: { transaction: () => ({ execute }) } } as unknown as Store;
-  const change = moneyChange({ store, onMoneyChanged: () => times++ }, () => Promise.resolve());
+  const change = moneyChange({ store, onMoneyChanged: () => times++ }, () =>
+    Promise.resolve({ concerns: { model: "m" }, result: undefined }),
+  );
   return change.then(
     () => expect.unreachable("it failed"),
     () => times,

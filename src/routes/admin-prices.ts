@@ -36,7 +36,7 @@ export function priceRoutes(app: Hono<AdminEnv>, options: AdminOptions): void {
       const price = await addPrice(trx, actor, { model: body.model, prices, validFrom: body.valid_from });
       const { created_by: _actor, created_at: _at, ...detail } = priceJson(price);
       await audit(trx, { actor, action: "price.set", subject: body.model, detail });
-      return priceJson(price);
+      return { concerns: { model: body.model }, result: priceJson(price) };
     });
     return c.json(made, 201);
   });

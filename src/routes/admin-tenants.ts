@@ -33,7 +33,8 @@ export function tenantRoutes(app: Hono<AdminEnv>, options: AdminOptions): void {
         const account = await setTerms(trx, found, terms);
         await audit(trx, { actor, action: "tenant.terms", subject: tenant.id, detail: termsDetail(account) });
       }
-      return tenantJson(tenant, (await accountsByTenant(trx, tenant.id)).get(tenant.id));
+      const result = tenantJson(tenant, (await accountsByTenant(trx, tenant.id)).get(tenant.id));
+      return { concerns: { tenantId: tenant.id }, result };
     });
     return c.json(made, 201);
   });
@@ -50,7 +51,8 @@ export function tenantRoutes(app: Hono<AdminEnv>, options: AdminOptions): void {
       const tenant = await findTenant(trx, c.req.param("tenant"));
       const changed = await setTerms(trx, tenant, terms ?? { terms: "postpaid", creditLimit: null });
       await audit(trx, { actor, action: "tenant.terms", subject: tenant.id, detail: termsDetail(changed) });
-      return { id: tenant.id, name: tenant.name, ...accountJson(changed) };
+      const result = { id: tenant.id, name: tenant.name, ...accountJson(changed) };
+      return { concerns: { tenantId: tenant.id }, result };
     });
     return c.json(account);
   });
@@ -73,7 +75,7 @@ async function postCredit(c: Context<AdminEnv, "/tenants/:tenant/credits">, opti
         subject: tenant.id,
         detail: { credit: credit.id, amount_usd: formatUsd(amount), note: note ?? null },
       });
-    return {
+    const result = {
       id: credit.id,
       tenant: tenant.name,
       amount_usd: formatUsd(credit.amount),
@@ -81,6 +83,7 @@ async function postCredit(c: Context<AdminEnv, "/tenants/:tenant/credits">, opti
       at: credit.at.toISOString(),
       balance_usd: formatUsd(credit.balance),
     };
+    return { concerns: { tenantId: tenant.id }, result };
   });
   return c.json(paid, 201);
 }

@@ -10,6 +10,7 @@ import { GatewayError, retryHeaders } from "../conversation/errors.ts";
 import type { Store } from "../db/open-store.ts";
 import { newRequestId } from "../gateway/request-id.ts";
 import type { EngineCosts } from "../ledger/admin/engine-cost.ts";
+import type { MoneyChange } from "../ledger/money-change.ts";
 import type { Issuer } from "../ledger/invoice/invoice-html.ts";
 import { adminKeyRoutes } from "./admin-admin-keys.ts";
 import { budgetRoutes } from "./admin-budgets.ts";
@@ -29,7 +30,7 @@ export type AdminOptions = {
   /** What virtual keys are hashed with: `secret.derive("key pepper")`. */
   pepper: Buffer;
   /** Told after a change of prices, terms, credit or budgets, which the ledger remembers for a while. */
-  onMoneyChanged?: () => void;
+  onMoneyChanged?: (what: MoneyChange) => void;
   /** What engines cost an hour, for reports. */
   engineCosts?: EngineCosts;
   /** Who sends the invoices. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { audit } from "../../src/admission/audit.ts";
 import type { GatewayError } from "../../src/conversation/errors.ts";
 import { type Store, openStore } from "../../src/db/open-store.ts";
 import { costOf } from "../../src/ledger/money.ts";
@@ -32,7 +33,7 @@ import { STORE_KINDS, type TestStore } from "../support/stores.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 /** Nothing happens by itself but what a test waits for. */
-const QUIET = { checkpointMs: 3_600_000, sweepMs: 3_600_000, upkeepMs: 3_600_000 };
+const QUIET = { checkpointMs: 3_600_000, sweepMs: 3_600_000, upkeepMs: 3_600_000, lookMs: 3_600_000 };
 
 async function problem(promise: Promise<unknown>): Promise<GatewayError> {
   return promise.then(
@@ -150,7 +151,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     expect(unlimited.cap).toBeUndefined();
     await unlimited.void();
     await addBudget(store, payer, "day", 10n * USD);
-    ledger.changed();
+    ledger.changed({ tenantId: payer.tenantId });
     expect((await ledger.reserve(requestOf(rowOf(payer)))).cap).toMatchObject({
       scope: "key",
       period: "day",
@@ -299,14 +300,14 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     };
     expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, false]);
     await addPrice(store, "free of charge");
-    ledger.changed();
+    ledger.changed({ model: "free of charge" });
     // In Postgres, which others may sweep, what costs something is always held.
     expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, kind === "postgres"]);
     const { balance } = await accountOf(store, payer);
     expect(balance).toBe(-2n * costOf(PRICES, rowOf(payer).usage));
     const budget = await addBudget(store, payer, "day", USD);
     await sql`INSERT INTO budget_period VALUES (${budget}, utc_day(now()), ${-balance})`.execute(store.db);
-    ledger.changed();
+    ledger.changed({ tenantId: payer.tenantId });
     expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, true]);
   });
 
@@ -401,13 +402,14 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
     let dataDir: string;
     let ledger: Ledger;
     let problems: string[];
-    const start = (): Promise<Ledger> =>
+    const start = (options: Partial<LedgerOptions> = {}): Promise<Ledger> =>
       openLedger(store, {
         dataDir,
         ...QUIET,
         checkpointMs: 50,
         patienceMs: 300,
         onProblem: (what) => problems.push(what),
+        ...options,
       });
     beforeEach(async () => {
       test = await open();
@@ -528,9 +530,54 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       const payer = await addPayer(store);
       await warm(payer);
       await addBudget(store, payer, "day", 0n);
-      ledger.changed();
+      ledger.changed({ tenantId: payer.tenantId });
       await proxy.cut();
       expect(await problem(ledger.reserve(requestOf(rowOf(payer))))).toMatchObject({ code: "store_unavailable" });
+      await proxy.mend();
+    });
+
+    it("lets those in whom a change does not concern", async () => {
+      const [changed, other] = [await addPayer(store), await addPayer(store)];
+      const admits = (payer: Payer, model = "priced") =>
+        ledger.reserve(requestOf(rowOf(payer, { model }))).then(
+          (reservation) => reservation.void().then(() => true),
+          () => false,
+        );
+      await addPrice(store, "dear");
+      await addPrice(store, "cheap");
+      await warm(changed);
+      for (const model of ["priced", "dear", "cheap"]) expect(await admits(other, model)).toBe(true);
+      ledger.changed({ tenantId: changed.tenantId });
+      ledger.changed({ tenantId: other.tenantId, keyId: "another" });
+      ledger.changed({ model: "dear" });
+      await proxy.cut();
+      expect([await admits(changed), await admits(other, "dear")]).toEqual([false, false]);
+      expect([await admits(other), await admits(other, "cheap")]).toEqual([true, true]);
+      await proxy.mend();
+    });
+
+    it("hears of changes through other gateways, while the database is there, and of what they concern", async () => {
+      await ledger.close(5_000);
+      ledger = await start({ lookMs: 20 });
+      const [richer, poorer, other] = [await addPayer(store), await addPayer(store), await addPayer(store)];
+      await addPrice(store, "repriced");
+      const repriced = rowOf(other, { model: "repriced" });
+      for (const payer of [richer, poorer, other]) await warm(payer);
+      await (await ledger.reserve(requestOf(repriced))).void();
+      // What another gateway's admin API does.
+      const changes = [
+        { action: "tenant.terms", subject: richer.tenantId, detail: {} },
+        { action: "budget.set", subject: "bud_1", detail: { tenant: poorer.tenantId, key: poorer.keyId } },
+        { action: "price.set", subject: "repriced", detail: {} },
+      ] as const;
+      for (const change of changes) await audit(test.store.db, { actor: "adm_other", ...change });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await proxy.cut();
+      for (const row of [rowOf(richer), rowOf(poorer), repriced])
+        expect(await problem(ledger.reserve(requestOf({ ...row, requestId: newRequestId() })))).toMatchObject({
+          code: "store_unavailable",
+        });
+      await (await ledger.reserve(requestOf(rowOf(other)))).void();
       await proxy.mend();
     });
 
