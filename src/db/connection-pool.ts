@@ -57,7 +57,8 @@ export function postgresPool(url: string, { patient }: { patient: boolean }): Co
       idleTimeoutMillis: 60_000,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-      ...(patient ? { onConnect: beLookedFor } : { query_timeout: 10_000 }),
+      // The pool waits for what it returns; its types do not say so.
+      ...(patient ? { onConnect: beLookedFor as (client: ClientBase) => void } : { query_timeout: 10_000 }),
       types: TYPES,
     }),
     { closed: cut, cancel: cancelStatement },
