@@ -18,15 +18,20 @@ it("makes the directory, for its owner alone, and takes one that is there", () =
   expect(statSync(dataDir).mode & 0o777).toBe(0o700);
 });
 
-it("says in one line that it cannot be used", async () => {
+it.each([
+  ["a file in its path", () => join(home, "file", "data"), "a part of that path is a file; give another with --data"],
+  ["a file of its name", () => join(home, "file"), "there is a file of that name; give another with --data"],
+])("says in one line that it cannot be used: %s", async (_what, where, problem) => {
   writeFileSync(join(home, "file"), "");
-  const dataDir = join(home, "file", "data");
+  const dataDir = where();
   const refused = expect.objectContaining({
     code: "refused",
-    message: expect.stringMatching(
-      /^cannot use the data directory \S+file\/data: ENOTDIR.*; make it writable, .*--data$/,
-    ),
+    message: `cannot use the data directory ${dataDir}: ${problem}`,
   });
   expect(() => makeDataDir(dataDir)).toThrow(refused);
   await expect(lockDataDir(dataDir)).rejects.toEqual(refused);
+});
+
+it.runIf(process.platform === "linux")("does not try for ever where nothing can be made", () => {
+  expect(() => makeDataDir("/proc/evener")).toThrow(/^cannot use the data directory \/proc\/evener: .*--data$/);
 });
