@@ -44,6 +44,12 @@ describe("loadConfig", () => {
     ["- a\n", /must be a mapping/],
     ["port: high\n", /port: .*number/],
     ["port: *foo\n", /evener\.yaml: .*alias.*foo/],
+    ["log:\n  level: loud\n", /log\.level: must be one of debug, info, warn, error$/],
+    ["models:\n  a:\n    vison: true\n", /models\.a: there is no setting named "vison"$/],
+    ["models:\n  a:\n    vision: maybe\n", /models\.a\.vision: must be true or false$/],
+    ["models:\n  a:\n    context_window: -5\n", /models\.a\.context_window: must be at least 1$/],
+    ["engines:\n  - url: http://a:1\n    cost_per_hour: 2.49\n", /cost_per_hour: must be text; put it in quotes$/],
+    ["invoices:\n  address: a street\n", /invoices\.address: must be a list$/],
   ])("names the place of a mistake: %j", (text, message) => {
     writeFileSync(join(cwd, "evener.yaml"), text);
     expect(() => load()).toThrow(ConfigError);

@@ -62,7 +62,7 @@ function readEnvironment(env: Environment): Section {
   const issue = configSchema.safeParse(value).error?.issues[0];
   if (issue === undefined) return value;
   const variable = variableOf(issue.path);
-  throw new ConfigError(variable === undefined ? describeIssue(issue) : `${variable}: ${issue.message}`);
+  throw new ConfigError(variable === undefined ? describeIssue(issue) : `${variable}: ${wordsOf(issue)}`);
 }
 
 function readText(path: string): string {
@@ -103,8 +103,37 @@ function isSection(value: unknown): value is Section {
 function describeIssue(issue: z.core.$ZodIssue | undefined): string {
   if (issue === undefined) return "invalid";
   const where = issue.path.map(String).join(".");
-  return where === "" ? issue.message : `${where}: ${issue.message}`;
+  return where === "" ? wordsOf(issue) : `${where}: ${wordsOf(issue)}`;
 }
+
+/** The schema's own words where it has some; zod's others are for programmers. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  if (!/^(Invalid (input|option)|Too (small|big)|Unrecognized key)/.test(issue.message)) return issue.message;
+  switch (issue.code) {
+    case "invalid_value":
+      return `must be one of ${issue.values.join(", ")}`;
+    case "unrecognized_keys":
+      return `there is no setting named ${issue.keys.map((key) => `"${key}"`).join(" or ")}`;
+    case "invalid_type":
+      return `must be ${KINDS[issue.expected] ?? issue.expected}`;
+    case "too_small":
+      return `must be at least ${issue.minimum}`;
+    case "too_big":
+      return `must be at most ${issue.maximum}`;
+    default:
+      return issue.message;
+  }
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: "text; put it in quotes",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  object: "a mapping of settings",
+  record: "a mapping of names",
+  array: "a list",
+};
 
 function expandHome(path: string): string {
   return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
