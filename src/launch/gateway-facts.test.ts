@@ -37,7 +37,9 @@ describe("fetchGatewayFacts", () => {
     await expect(fetchGatewayFacts(await answer(500, "{}"), "k")).rejects.toThrow(/answered 500/);
     const none = JSON.stringify({ models: [], families: { opus: null, sonnet: null, haiku: null, default: null } });
     await expect(fetchGatewayFacts(await answer(200, none), "k")).rejects.toThrow(/serves no model yet/);
-    await expect(fetchGatewayFacts("http://127.0.0.1:1", "k")).rejects.toThrow(/no gateway answers/);
+    await expect(fetchGatewayFacts("http://127.0.0.1:1", "k")).rejects.toThrow(
+      "no gateway answers at http://127.0.0.1:1: connection refused; start one",
+    );
   });
 });
 

@@ -29,9 +29,9 @@ export async function fetchGatewayFacts(url: string, key: string): Promise<Gatew
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
     body = await response.text();
-  } catch {
+  } catch (error) {
     throw new GatewayUnusable(
-      `no gateway answers at ${url}; start one with \`evener up\`, or point EVENER_URL at a running one`,
+      `no gateway answers at ${url}${becauseOf(error)}; start one with \`evener up\`, or point EVENER_URL at a running one`,
     );
   }
   if (response.status === 401 || response.status === 403) {
@@ -88,4 +88,12 @@ function isName(value: unknown): value is string {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** What fetch hides behind "fetch failed": a refused connection, a certificate that is not trusted. */
+function becauseOf(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  const { code, message } = cause as { code?: unknown; message?: unknown };
+  const said = code === "ECONNREFUSED" ? "connection refused" : message;
+  return typeof said === "string" && said !== "" ? `: ${said}` : "";
 }
