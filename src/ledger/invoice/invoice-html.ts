@@ -140,7 +140,7 @@ h2 { margin: 2.2rem 0 .5rem; font-size: 1rem; font-weight: 600; }
 .title p { margin: .15rem 0 0; }
 .number { color: #5c6670; }
 .badge { display: inline-block; padding: .1rem .55rem; border: 1px solid #b45309; border-radius: 3px; color: #b45309; font-size: .8rem; }
-.facts { display: grid; grid-template-columns: 1.3fr 1.7fr 1fr .8fr; gap: 1rem; margin-bottom: 2rem; }
+.facts { display: grid; grid-template-columns: 1fr auto auto auto; gap: 1rem 2rem; margin-bottom: 2rem; }
 .facts div { min-width: 0; }
 dt { color: #5c6670; font-size: .8rem; }
 dd { margin: 0; font-weight: 500; overflow-wrap: anywhere; }
@@ -164,5 +164,12 @@ tfoot { display: table-row-group; }
 footer { margin-top: 2.4rem; color: #5c6670; font-size: .82rem; }
 footer p { margin: .2rem 0; }
 thead { display: table-header-group; }
+@media screen { main { padding: 12mm 6mm; max-width: 192mm; } }
+@media screen and (max-width: 600px) {
+  body { font-size: 12px; }
+  main { padding: 5mm 3mm; }
+  .facts { grid-template-columns: 1fr auto; }
+  th, td { padding-left: .25rem; padding-right: .25rem; }
+}
 @media print { main { padding: 0; max-width: none; } }
 `;
