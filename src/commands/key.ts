@@ -64,8 +64,10 @@ export function register(program: Command): void {
         renderTable({
           columns: [
             ...["TENANT", "NAME", "KEY", "STATE", "EXPIRES (UTC)"].map((title) => ({ title })),
-            { title: "MODELS", most: 40 },
-            ...["CREATED", "LAST USED", "ID"].map((title) => ({ title })),
+            { title: "MODELS", most: 40, spare: 3 },
+            { title: "CREATED", spare: 1 },
+            { title: "LAST USED", spare: 2 },
+            { title: "ID" },
           ],
           rows: data.map((row) => [
             row.tenant,

@@ -93,7 +93,12 @@ function prices(price: Price): string[] {
 
 function pricesTable(data: readonly Price[]): string {
   return renderTable({
-    columns: [{ title: "MODEL", most: 48 }, ...PRICE_COLUMNS, { title: "VALID FROM (UTC)" }, { title: "SET BY" }],
+    columns: [
+      { title: "MODEL", most: 48 },
+      ...PRICE_COLUMNS,
+      { title: "VALID FROM (UTC)" },
+      { title: "SET BY", spare: 1 },
+    ],
     rows: data.map((price) => [price.model, ...prices(price), minute(price.valid_from), price.created_by]),
   });
 }

@@ -30,6 +30,28 @@ describe("renderTable", () => {
     ]);
   });
 
+  it("leaves out spare columns where there is no room, and says which", () => {
+    const table = {
+      columns: [{ title: "A" }, { title: "SPARE", spare: 2 }, { title: "FIRST", spare: 1 }, { title: "B" }],
+      rows: [["1234567", 10, 20, "x"]],
+      totals: ["all", 10, 20, ""],
+    };
+    expect(renderTable(table, 24).split("\n")).toHaveLength(6);
+    expect(renderTable(table, 24)).toBe(renderTable(table, Infinity));
+    expect(renderTable(table, 23).split("\n")).toEqual([
+      "A        SPARE  B",
+      "───────  ─────  ─",
+      "1234567     10  x",
+      "───────  ─────  ─",
+      "all         10",
+      "Not shown, for lack of room (--json has all): FIRST",
+      "",
+    ]);
+    // What is not spare stays, however narrow.
+    expect(renderTable(table, 3)).toContain("A        B\n");
+    expect(renderTable(table, 3)).toContain("all): FIRST, SPARE\n");
+  });
+
   it("lines up wide characters and combining marks", () => {
     const lines = renderTable({
       columns: [{ title: "NAME" }, { title: "N" }],

@@ -1,5 +1,5 @@
 /** Draws tables for people: aligned, numbers right with thousands separators, a line of totals; colour only where it is wanted. */
-import { styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 
 export type Cell = string | number | null;
 export type Column = {
@@ -8,6 +8,8 @@ export type Column = {
   most?: number;
   /** By default a column with numbers stands right. */
   align?: "left" | "right";
+  /** Columns with one are left out where the terminal is too narrow, the lowest first. */
+  spare?: number;
 };
 
 export type Table = {
@@ -19,8 +21,37 @@ export type Table = {
 
 const GAP = "  ";
 
-/** Lines end with a newline. Numbers stand right, everything else left; null is a dash. */
-export function renderTable({ columns, rows, totals }: Table): string {
+/**
+ * Lines end with a newline. Numbers stand right, everything else left; null is a dash. `room` is the terminal's width; a line under the
+ * table names the columns that did not fit.
+ */
+export function renderTable(table: Table, room = process.stdout.isTTY ? process.stdout.columns : Infinity): string {
+  const left: string[] = [];
+  for (let shown = table; ;) {
+    const text = draw(shown);
+    const lowest = Math.min(...shown.columns.map(({ spare }) => spare ?? Infinity));
+    if (lowest === Infinity || widest(text) <= room)
+      return left.length === 0 ? text : `${text}Not shown, for lack of room (--json has all): ${left.join(", ")}\n`;
+    const gone = shown.columns.findIndex(({ spare }) => spare === lowest);
+    left.push(shown.columns[gone]?.title ?? "");
+    shown = withoutColumn(shown, gone);
+  }
+}
+
+/** Of its lines, in columns of the terminal. */
+function widest(text: string): number {
+  return Math.max(...stripVTControlCharacters(text).split("\n").map(textWidth));
+}
+
+function withoutColumn({ columns, rows, totals }: Table, gone: number): Table {
+  return {
+    columns: columns.toSpliced(gone, 1),
+    rows: rows.map((row) => row.toSpliced(gone, 1)),
+    ...(totals !== undefined && { totals: totals.toSpliced(gone, 1) }),
+  };
+}
+
+function draw({ columns, rows, totals }: Table): string {
   const lines = totals === undefined ? rows : [...rows, totals];
   const right = columns.map(({ align }, index) =>
     align === undefined ? lines.some((line) => typeof line[index] === "number") : align === "right",
@@ -29,7 +60,7 @@ export function renderTable({ columns, rows, totals }: Table): string {
   const widths = columns.map(({ title }, index) =>
     Math.max(textWidth(title), ...texts.map((line) => textWidth(line[index] ?? ""))),
   );
-  const draw = (line: readonly string[]): string =>
+  const lineOf = (line: readonly string[]): string =>
     line
       .map((text, index) => {
         const space = " ".repeat((widths[index] ?? 0) - textWidth(text));
@@ -37,9 +68,9 @@ export function renderTable({ columns, rows, totals }: Table): string {
       })
       .join(GAP)
       .trimEnd();
-  const head = styleText("bold", draw(columns.map((column) => column.title)));
+  const head = styleText("bold", lineOf(columns.map((column) => column.title)));
   const rule = styleText("dim", widths.map((width) => "─".repeat(width)).join(GAP));
-  const body = texts.map(draw);
+  const body = texts.map(lineOf);
   if (totals !== undefined) body.splice(-1, 0, rule);
   return `${[head, rule, ...body].join("\n")}\n`;
 }

@@ -83,6 +83,8 @@ export function register(program: Command): void {
     .option("--csv", "print CSV")
     .action(async (options: Options) => {
       if (options.json && options.csv) throw new CliError("--json and --csv exclude each other; give one of them", 2);
+      if (options.since !== undefined && options.until !== undefined && options.since >= options.until)
+        throw new CliError("--until is not after --since; give a later one, or leave it out", 2);
       const filter = {
         by: options.by,
         tenant: options.tenant,
@@ -111,18 +113,18 @@ async function everyRequest(client: AdminClient, filter: Record<string, string |
 const REQUEST_COLUMNS: readonly (Column & { value: (row: Request) => Cell; summed?: true })[] = [
   { title: "STARTED (UTC)", value: (row) => row.started_at.slice(0, 19).replace("T", " ") },
   { title: "TENANT", most: 24, value: (row) => row.tenant },
-  { title: "KEY", most: 16, value: (row) => row.key },
-  { title: "MODEL", most: 32, value: (row) => row.model },
-  { title: "SESSION", most: 12, value: (row) => row.session },
+  { title: "KEY", most: 16, spare: 5, value: (row) => row.key },
+  { title: "MODEL", most: 32, spare: 7, value: (row) => row.model },
+  { title: "SESSION", most: 12, spare: 3, value: (row) => row.session },
   { title: "INPUT", value: (row) => row.input_uncached, summed: true },
   { title: "CACHE READ", value: (row) => row.cache_read, summed: true },
-  { title: "CACHE WRITE", value: (row) => row.cache_write, summed: true },
+  { title: "CACHE WRITE", spare: 2, value: (row) => row.cache_write, summed: true },
   { title: "OUTPUT", value: (row) => row.output, summed: true },
   { title: "COST USD", align: "right", value: (row) => row.cost_usd },
-  { title: "FIRST ms", value: (row) => row.first_token_ms },
-  { title: "TOTAL ms", value: (row) => row.duration_ms },
+  { title: "FIRST ms", spare: 4, value: (row) => row.first_token_ms },
+  { title: "TOTAL ms", spare: 6, value: (row) => row.duration_ms },
   { title: "OUTCOME", most: 60, value: outcomeOf },
-  { title: "COUNTED BY", value: (row) => row.counted_by },
+  { title: "COUNTED BY", spare: 1, value: (row) => row.counted_by },
 ];
 
 /** How it ended and why: `ok, cut by tenant month budget`, `error: budget_exceeded, sent again`. */
@@ -154,8 +156,8 @@ function showGroups(rows: Record<string, Cell>[], by: Grouping, { json, csv: asC
     renderTable({
       columns: [
         ...names.map((name) => ({ title: name.toUpperCase().replace("_", " "), most: 40 })),
-        ...SUM_TITLES.map((title) => ({ title })),
-        ...money.map((name) => ({ title: `${MONEY[name]} USD`, align: "right" as const })),
+        ...SUM_TITLES.map((title) => column(title)),
+        ...money.map((name) => column(`${MONEY[name]} USD`, "right")),
       ],
       rows: rows.map((row) => [...names, ...SUMS, ...money].map((name) => row[name] ?? null)),
       totals: [
@@ -165,6 +167,21 @@ function showGroups(rows: Record<string, Cell>[], by: Grouping, { json, csv: asC
       ],
     }),
   );
+}
+
+/** What goes first where the terminal is narrow. */
+const SPARE: Readonly<Record<string, number>> = {
+  REASONING: 1,
+  "CACHE WRITE": 2,
+  "SOLD / M USD": 3,
+  "MADE / M USD": 4,
+  "NOT OK": 5,
+  "SAVED BY CACHE USD": 6,
+};
+
+function column(title: string, align?: "right"): Column {
+  const spare = SPARE[title];
+  return { title, ...(align !== undefined && { align }), ...(spare !== undefined && { spare }) };
 }
 
 /** A rate of the whole is not the sum of rates. */
