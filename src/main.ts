@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { CliError } from "./commands/cli-error.ts";
 import { outliveLostOutput } from "./commands/lost-output.ts";
+import { refuseInOneLine } from "./commands/usage-error.ts";
 import { VERSION } from "./commands/version.ts";
 import { enlargeYoungGeneration } from "./commands/young-generation.ts";
 
@@ -30,10 +31,10 @@ const program = new Command("evener")
   .version(VERSION, "-v, --version", "print the version")
   .helpOption("-h, --help", "show help")
   .enablePositionalOptions()
-  .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "evener: ")) });
+  .exitOverride();
 
 for (const load of wanted(process.argv[2])) (await load()).register(program);
+refuseInOneLine(program);
 try {
   await program.parseAsync();
 } catch (thrown) {

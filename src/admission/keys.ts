@@ -85,7 +85,10 @@ export async function createKey(
 export async function listKeys(store: Store, filter: { tenant?: string | undefined } = {}): Promise<VirtualKey[]> {
   const tenant = filter.tenant === undefined ? undefined : await findTenant(store.db, filter.tenant);
   if (filter.tenant !== undefined && tenant === undefined)
-    throw new GatewayError("not_found", `there is no tenant named ${filter.tenant}`);
+    throw new GatewayError(
+      "not_found",
+      `there is no tenant named ${filter.tenant}; list them with: evener tenant list`,
+    );
   let query = store.db
     .selectFrom("virtual_key")
     .innerJoin("tenant", "tenant.id", "virtual_key.tenant_id")

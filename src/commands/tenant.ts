@@ -62,10 +62,10 @@ export function register(program: Command): void {
             { title: "KEYS" },
             { title: "TERMS" },
             { title: "BALANCE USD", align: "right" },
-            { title: "HELD USD", align: "right" },
+            { title: "HELD USD", align: "right", spare: 3 },
             { title: "LIMIT USD", align: "right" },
-            { title: "CREATED" },
-            { title: "ID" },
+            { title: "CREATED", spare: 1 },
+            { title: "ID", spare: 2 },
           ],
           rows: data.map((row) => [
             row.name,
@@ -101,18 +101,20 @@ export function register(program: Command): void {
 
   tenant
     .command("credit")
-    .description("pay an amount into a tenant's account (below zero, after --: out of it)")
+    .description("pay an amount into a tenant's account, or out of it with one below zero")
     .argument("<name>", "the tenant")
-    .argument("<usd>", "the amount, as in 50 or 12.50")
+    .argument("<usd>", "the amount, as in 50, 12.50 or -5")
     .option("--note <text>", "what it is; stands on the invoice")
     .option("--json", "print JSON")
     .action(async (name: string, usd: string, options: { note?: string; json?: true }) => {
       const body = { amount_usd: usd, note: options.note };
       const credit = await adminClient().post(`/tenants/${encodeURIComponent(name)}/credits`, Credit, body);
       if (options.json) return printJson(credit);
-      print(
-        `Credited ${printable(credit.tenant)} with USD ${credit.amount_usd}; balance USD ${credit.balance_usd} (${credit.id}).`,
-      );
+      const whose = printable(credit.tenant);
+      const done = credit.amount_usd.startsWith("-")
+        ? `Took USD ${credit.amount_usd.slice(1)} out of the account of ${whose}`
+        : `Credited ${whose} with USD ${credit.amount_usd}`;
+      print(`${done}; balance USD ${credit.balance_usd} (${credit.id}).`);
     });
 }
 

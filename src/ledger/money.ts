@@ -43,12 +43,16 @@ export function dearestInput({ inputUncached, cacheRead, cacheWrite }: TokenPric
 
 /** Reads USD as in `12`, `0.5`, `-3.25` into nano-USD. Throws GatewayError `invalid_request`; more than nine decimals are an error. */
 export function parseUsd(text: string): bigint {
-  return parseDecimal(text, NANO, "an amount in USD as in 12.50");
+  return parseDecimal(text, NANO, "an amount in USD as in 12.50, below a billion and of at most nine decimals");
 }
 
 /** Reads USD a million tokens, as price lists have it, into pico-USD a token. Throws GatewayError `invalid_request`. */
 export function parsePrice(text: string): bigint {
-  const price = parseDecimal(text, PICO_OF_A_MILLION, "a price in USD a million tokens as in 3 or 0.075");
+  const price = parseDecimal(
+    text,
+    PICO_OF_A_MILLION,
+    "a price in USD a million tokens as in 3 or 0.075, of at most six decimals",
+  );
   if (price < 0n || price > HIGHEST_PRICE)
     throw new GatewayError("invalid_request", `${text} is not a price between 0 and 1000 USD a million tokens`);
   return price;

@@ -84,7 +84,8 @@ function changedBudget(result: Budget): ChangedBudget {
 /** Throws GatewayError `not_found` for what is no id at all. */
 export function parseBudgetId(text: string, prefix: "bud_" | "spl_"): bigint {
   const digits = text.startsWith(prefix) ? text.slice(prefix.length) : "";
-  if (!/^[1-9]\d{0,17}$/.test(digits)) throw new GatewayError("not_found", `there is no budget with the id ${text}`);
+  if (!/^[1-9]\d{0,17}$/.test(digits))
+    throw new GatewayError("not_found", `there is no budget with the id ${text}; list them with: evener budget list`);
   return BigInt(digits);
 }
 

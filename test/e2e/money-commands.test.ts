@@ -85,7 +85,9 @@ describe("tenants", () => {
     expect(await run("tenant", "credit", "pre", "50", "--note", "transfer 7")).toMatch(
       /^Credited pre with USD 50\.00; balance USD 50\.00 \(crd_/,
     );
-    expect(await run("tenant", "credit", "pre", "--", "-0.50")).toContain("balance USD 49.50");
+    expect(await run("tenant", "credit", "pre", "-0.50")).toMatch(
+      /^Took USD 0\.50 out of the account of pre; balance USD 49\.50 \(crd_/,
+    );
     expect(await run("tenant", "terms", "post", "--prepaid")).toContain("post is prepaid now");
     const listed = JSON.parse(await run("tenant", "list", "--json")) as Record<string, string>[];
     expect(listed.find((each) => each["name"] === "pre")).toMatchObject({ terms: "prepaid", balance_usd: "49.50" });
@@ -106,7 +108,7 @@ describe("tenants", () => {
     ]);
     expect(await refused("tenant", "credit", "pre", "a lot")).toMatchObject([
       2,
-      'evener: "a lot" is not an amount in USD as in 12.50',
+      'evener: "a lot" is not an amount in USD as in 12.50, below a billion and of at most nine decimals',
     ]);
     expect(await refused("tenant", "credit", "nobody", "1")).toMatchObject([1, expect.stringContaining("nobody")]);
   });

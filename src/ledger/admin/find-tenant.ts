@@ -11,7 +11,9 @@ export type FoundKey = { id: string; name: string; tenant: FoundTenant };
 export async function findTenant(db: Db, nameOrId: string): Promise<FoundTenant> {
   const tenant = await tenantNamed(db, nameOrId);
   if (tenant === undefined)
-    throw new GatewayError("not_found", `there is no tenant named ${nameOrId}`, { param: "tenant" });
+    throw new GatewayError("not_found", `there is no tenant named ${nameOrId}; list them with: evener tenant list`, {
+      param: "tenant",
+    });
   const account = await rowOf(db, sql<{ id: bigint }>`SELECT id FROM account WHERE tenant_id = ${tenant.id}`);
   if (account === undefined) throw new Error(`the tenant ${tenant.id} has no account`);
   return { id: tenant.id, name: tenant.name, accountId: account.id };
