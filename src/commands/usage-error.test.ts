@@ -28,6 +28,6 @@ it("names the help of the command that was called", () => {
   const list = program.command("key").command("list").exitOverride();
   refuseInOneLine(program);
   list.configureOutput({ writeErr: (text) => (said += text) });
-  expect(() => program.parse(["key", "list", "--nosuch"], { from: "user" })).toThrow();
+  expect(() => program.parse(["key", "list", "--nosuch"], { from: "user" })).toThrow("unknown option");
   expect(said).toBe("evener: unknown option '--nosuch'; see: evener key list --help\n");
 });

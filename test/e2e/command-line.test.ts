@@ -90,7 +90,19 @@ describe("refuses in one line", () => {
     { what: "an engine that is no URL", args: () => ["up", "--engine", "localhost"], code: 2, message: /http/ },
     { what: "a port that is no number", args: () => ["up", "--port", "many"], code: 2, message: /port/ },
     { what: "an unknown option", args: () => ["up", "--warp"], code: 2, message: /--warp/ },
-    { what: "an unknown command", args: () => ["fly"], code: 2, message: /fly/ },
+    { what: "an unknown command", args: () => ["fly"], code: 2, message: /'fly'; see: evener --help\n$/ },
+    {
+      what: "a name that is lacking",
+      args: () => ["tenant", "create"],
+      code: 2,
+      message: /see: evener tenant create --help\n$/,
+    },
+    {
+      what: "a span that ends before it begins",
+      args: () => ["usage", "--since", "1d", "--until", "2d"],
+      code: 2,
+      message: /--until is not after --since; /,
+    },
     { what: "key create without a tenant", args: () => ["key", "create"], code: 2, message: /--tenant/ },
   ];
 

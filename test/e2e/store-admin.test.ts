@@ -458,7 +458,11 @@ describe("commands", () => {
     [2, ["key", "create", "--tenant", "a", "--models", "a,,b"], /Give served names/],
     [2, ["key", "update", "key_nobody"], /^evener: nothing to change; give --expires or --models$/m],
     [1, ["key", "update", "key_nobody", "--models", "a"], /^evener: there is no key with the id key_nobody/],
-    [1, ["key", "list", "--tenant", "nobody"], /^evener: there is no tenant named nobody$/m],
+    [
+      1,
+      ["key", "list", "--tenant", "nobody"],
+      /^evener: there is no tenant named nobody; list them with: evener tenant list$/m,
+    ],
     [1, ["budget", "remove", "bud_99"], /^evener: there is no budget with the id bud_99; list them/],
     [1, ["key", "revoke", "key_nobody"], /^evener: there is no key with the id key_nobody; list them/],
   ])("end with %i when called as %o", async (code, args, message) => {
