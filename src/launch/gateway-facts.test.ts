@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
@@ -37,8 +38,12 @@ describe("fetchGatewayFacts", () => {
     await expect(fetchGatewayFacts(await answer(500, "{}"), "k")).rejects.toThrow(/answered 500/);
     const none = JSON.stringify({ models: [], families: { opus: null, sonnet: null, haiku: null, default: null } });
     await expect(fetchGatewayFacts(await answer(200, none), "k")).rejects.toThrow(/serves no model yet/);
-    await expect(fetchGatewayFacts("http://127.0.0.1:1", "k")).rejects.toThrow(
-      "no gateway answers at http://127.0.0.1:1: connection refused; start one",
+    const closed = createServer();
+    await once(closed.listen(0, "127.0.0.1"), "listening");
+    const { port } = closed.address() as AddressInfo;
+    await new Promise((resolve) => closed.close(resolve));
+    await expect(fetchGatewayFacts(`http://127.0.0.1:${port}`, "k")).rejects.toThrow(
+      `no gateway answers at http://127.0.0.1:${port}: connection refused; start one`,
     );
   });
 });
