@@ -8,11 +8,43 @@ import { ChatStreamDecoder } from "./chat-stream-decoder.ts";
 const RECORDED = new URL("./__fixtures__/vllm-0.32.0/", import.meta.url);
 const recorded = (name: string) => decode(readFileSync(new URL(`${name}.sse`, RECORDED)));
 const events = (...parts: string[]) => decode(parts.join("")).events;
+const LLAMA_CPP = new URL("./__fixtures__/llama.cpp-b11549/", import.meta.url);
 const textOf = (all: Plain[], kind: string) =>
   all
     .filter(([type]) => type === kind)
     .map((event) => event.at(-1))
     .join("");
+
+describe("recorded llama.cpp streams", () => {
+  const bytes = (name: string) => readFileSync(new URL(`${name}.sse`, LLAMA_CPP));
+
+  it("reads text with running timings", () => {
+    const { events: all, usage } = decode(bytes("stream-timings"));
+    expect(textOf(all, "text")).toBe('The phrase "The');
+    expect(all.at(-1)).toEqual(["finish", "length"]);
+    expect([usage.countedBy, usage.usage]).toEqual([
+      "engine",
+      { inputUncached: 1, cacheRead: 9, cacheWrite: 0, output: 4, reasoning: 0 },
+    ]);
+  });
+
+  it("reads a tool call", () => {
+    const { events: all, usage } = decode(bytes("stream-tools"));
+    expect(all[0]).toEqual(["call", 0, "0KPItY7nXqdnkX89sRggETJDPWOVQ6xX", "get_weather"]);
+    expect(JSON.parse(textOf(all, "args"))).toEqual({ city: "Paris", unit: "c" });
+    expect(all.at(-1)).toEqual(["finish", "tool-calls"]);
+    expect(usage.usage).toEqual({ inputUncached: 103, cacheRead: 188, cacheWrite: 0, output: 37, reasoning: 0 });
+  });
+
+  it("has counted as far as it came where it is cut", () => {
+    const whole = bytes("stream-tools").toString("utf8");
+    const { usage } = decode(whole.slice(0, whole.indexOf(`"arguments":"Paris"`)));
+    expect([usage.countedBy, usage.usage]).toEqual([
+      "engine",
+      { inputUncached: 103, cacheRead: 188, cacheWrite: 0, output: 21, reasoning: 0 },
+    ]);
+  });
+});
 
 describe("recorded vLLM streams", () => {
   it("reads text with running usage", () => {

@@ -218,11 +218,89 @@ describe("overflow", () => {
       tooLong(9_412, 8_192),
     ],
     [
-      "llama.cpp while generating",
-      500,
-      { error: { code: 500, message: "Context size has been exceeded.", type: "server_error" } },
-      { contextWindow: 8_192, maxTokens: 900 },
-      tooLong(8_193, 8_192),
+      "SGLang, with images",
+      400,
+      {
+        error: {
+          object: "error",
+          message:
+            "Multimodal prompt is too long after expanding multimodal tokens. After expanding len(req.origin_input_ids_unpadded)=120 => 9001 >= 8186.",
+          type: "BAD_REQUEST",
+          param: null,
+          code: 400,
+        },
+      },
+      {},
+      tooLong(9_001, 8_186),
+    ],
+    [
+      "Text Generation Inference",
+      422,
+      {
+        error: "Input validation error: `inputs` must have less than 4095 tokens. Given: 5000",
+        error_type: "validation",
+      },
+      {},
+      tooLong(5_000, 4_095),
+    ],
+    [
+      "Text Generation Inference, with the completion",
+      422,
+      {
+        error:
+          "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 3000 `inputs` tokens and 2000 `max_new_tokens`",
+        error_type: "validation",
+      },
+      {},
+      outputTooLong(3_000, 2_000, 4_096),
+    ],
+    [
+      "TensorRT-LLM",
+      400,
+      {
+        object: "error",
+        message: "The sum of prompt length (72417.0), query length (0) should not exceed max_num_tokens (69632)",
+        type: "BadRequestError",
+        param: null,
+        code: 400,
+      },
+      {},
+      tooLong(72_417, 69_632),
+    ],
+    [
+      "TensorRT-LLM, with the completion",
+      400,
+      {
+        object: "error",
+        message:
+          "The sum of prompt length (4000) and query length (0) max_tokens (2048) should not exceed max_seq_len (4096)",
+        type: "BadRequestError",
+        code: 400,
+      },
+      {},
+      outputTooLong(4_000, 2_048, 4_096),
+    ],
+    [
+      "TensorRT-LLM without max_tokens",
+      400,
+      {
+        object: "error",
+        message:
+          "`default_max_tokens` (-152) must be greater than 0, `default_max_tokens` (-152) = max_seq_len (8192) - `splited_prompt_len` (8344) - `query_token_len` (0)",
+        code: 400,
+      },
+      {},
+      tooLong(8_344, 8_192),
+    ],
+    [
+      "LM Studio while generating",
+      400,
+      {
+        error:
+          "Reached context length of 4096 tokens with model (arch: qwen3vlmoe) that does not currently support mid-generation context overflow. Try reloading with a larger context length or shortening the prompt/chat.",
+      },
+      {},
+      tooLong(4_097, 4_096),
     ],
     [
       "LM Studio",
@@ -280,6 +358,9 @@ describe("overflow", () => {
       said("maximum context length is 800 tokens. However, your prompt contains at least 801 input tokens"),
     ).toEqual({ window: 800, floor: 801 });
     expect(said("max_tokens=64000 cannot be greater than max_model_len=32768.")).toEqual({ window: 32_768 });
+    expect(
+      said("max_completion_tokens is too large: 64000.This model supports at most 32768 completion tokens."),
+    ).toEqual({ window: 32_768 });
     expect(said("prompt too long; exceeded max context length by 10 tokens", { contextWindow: 800 })).toEqual({
       window: 800,
     });
@@ -319,6 +400,54 @@ describe("overflow", () => {
   });
 });
 
+describe("recorded errors of llama.cpp b11549", () => {
+  const recorded = JSON.parse(
+    readFileSync(new URL("./__fixtures__/llama.cpp-b11549/errors.json", import.meta.url), "utf8"),
+  ) as Record<string, { status: number; body: string }>;
+  const refused = (said: string) => ["engine_refused", `the engine refused the request: ${said}`];
+
+  it.each<[string, unknown[]]>([
+    ["too-long", ["prompt_too_long", "prompt is too long: 3610 tokens > 2048 maximum"]],
+    // A 500, though the model will never see; sent again, it would only fail again.
+    [
+      "image",
+      refused("image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"),
+    ],
+    [
+      "bad-json",
+      refused(
+        "[json.exception.parse_error.101] parse error at line 1, column 13: syntax error while parsing value - unexpected end of input; expected '[', '{', or a literal",
+      ),
+    ],
+    [
+      "bad-schema",
+      refused(
+        "Unable to generate parser for this template. Automatic parser generation failed: JSON schema error at #: unrecognized type wrong",
+      ),
+    ],
+    ["temperature", refused("Field 'temperature': [json.exception.type_error.302] type must be number, but is string")],
+    ["two-assistants", refused("Cannot have 2 or more assistant messages at the end of the list.")],
+    ["grammar", refused("Failed to initialize samplers: failed to parse grammar")],
+    ["no-messages", refused("'messages' is required")],
+    ["bad-role", refused("All non-assistant messages must contain 'content'")],
+    ["404-path", ["engine_misconfigured", "the engine has no chat completions endpoint (it answered 404)"]],
+  ])("reads %s", (name, expected) => {
+    const { status, body } = recorded[name]!;
+    expect(read(status, body, { contextWindow: 2_048 })).toEqual(expected);
+  });
+
+  it("does not take the cache that all slots share for this prompt's window", () => {
+    const error = engineStreamError(JSON.parse(recorded["full-cache-in-stream"]!.body), {
+      ...context,
+      contextWindow: 512,
+    });
+    expect([error.code, error.message]).toEqual([
+      "engine_overloaded",
+      "the engine is overloaded or not ready: Context size has been exceeded.",
+    ]);
+  });
+});
+
 describe("other engines, proxies and statuses", () => {
   it.each<[string, number, string, unknown[]]>([
     [
@@ -344,6 +473,18 @@ describe("other engines, proxies and statuses", () => {
       503,
       json({ error: { code: 503, message: "Loading model", type: "unavailable_error" } }),
       ["engine_overloaded", "the engine is overloaded or not ready: Loading model"],
+    ],
+    [
+      "llama.cpp that was built without something",
+      501,
+      json({ error: { code: 501, message: "This server does not support it", type: "not_supported_error" } }),
+      ["engine_refused", "the engine refused the request: This server does not support it"],
+    ],
+    [
+      "llama.cpp that fails",
+      500,
+      json({ error: { code: 500, message: "Compute error.", type: "server_error" } }),
+      ["engine_failed", "the engine failed (500): Compute error."],
     ],
     [
       "a missing key",
@@ -427,6 +568,9 @@ describe("other engines, proxies and statuses", () => {
     [{ error: "x", status: 503 }, "engine_overloaded"],
     [{ error: { message: "x" }, status: "503" }, "engine_overloaded"],
     [{ object: "error", message: "x", code: 400 }, "engine_refused"],
+    [{ error: "Input validation error: grammar is not supported", error_type: "validation" }, "engine_refused"],
+    [{ error: "Model is overloaded", error_type: "overloaded" }, "rate_limited"],
+    [{ error: "Request failed during generation", error_type: "toString" }, "engine_failed"],
     [{ error: { message: "x", code: 1_429 } }, "engine_failed"],
     [{ error: { message: "x", code: 200, status: "UNAVAILABLE" } }, "engine_failed"],
   ])("reads the status out of a stream's %j", (value, code) => {

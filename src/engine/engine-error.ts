@@ -45,6 +45,10 @@ function classify(
   const said = cleanEngineText(body.message);
   const withReason = (sentence: string) => (said === "" ? sentence : `${sentence}: ${said}`);
 
+  if (isFullCache(body))
+    return new GatewayError("engine_overloaded", withReason("the engine is overloaded or not ready"), {
+      retryAfter: wait,
+    });
   const overflow = OVERFLOW_STATUSES.has(status) ? overflowOf(body) : undefined;
   const tooLong = overflow === undefined ? undefined : tooLongError(overflow, withReason, context);
   if (tooLong !== undefined) return tooLong;
@@ -77,7 +81,7 @@ function classify(
   }
   if (isAboutModel(body)) return new GatewayError("model_not_found", `the engine does not serve "${context.model}"`);
   const concession = concessionOf(status, body.message);
-  if ((status >= 400 && status < 500) || concession !== undefined)
+  if ((status >= 400 && status < 500) || concession !== undefined || isRefusalAsFailure(status, body))
     return new GatewayError("engine_refused", withReason("the engine refused the request"), {
       ...(body.param !== undefined && { param: body.param }),
       concession,
@@ -99,15 +103,35 @@ const NO_TOOL_PARSER = /\brequires\b.{0,60}--tool-call-parser/;
 /**
  * vLLM, by its backends ("Grammar error: …", "Invalid grammar specification: …", "… features not supported by xgrammar", "Failed to transform
  * json schema into a …", "Regex uses unsupported feature …") and SGLang; llama.cpp and what is built on it ("… failed to parse grammar", "JSON
- * schema conversion failed: …", "Pattern must start with …", some with 500).
+ * schema conversion failed: …", "… JSON schema error at #: …", "Pattern must start with …", some with 500).
  */
-const NO_GRAMMAR = /grammar|json schema (into|conversion)|^regex uses unsupported|pattern must start with/i;
+const NO_GRAMMAR = /grammar|json schema (into|conversion|error)|^regex uses unsupported|pattern must start with/i;
 
 function concessionOf(status: number, message: string): Concession | undefined {
   if (status !== 400 && status !== 422 && status !== 500) return undefined;
   const said = message.slice(0, 2_000);
   if (NO_TOOL_PARSER.test(said)) return "tool-parser";
   return NO_GRAMMAR.test(said) ? "schema-keywords" : undefined;
+}
+
+/**
+ * llama.cpp, where its slots share one cache (`--kv-unified`, its default): together they have filled it, and every answer under
+ * way ends so, however short its prompt. Recorded from two prompts of 250 tokens in a window of 512.
+ */
+function isFullCache(body: ErrorBody): boolean {
+  return body.type === "server_error" && body.message === "Context size has been exceeded.";
+}
+
+/** llama.cpp says 500 or 501 of requests that it will never take; tried again, they only fail again. */
+function isRefusalAsFailure(status: number, body: ErrorBody): boolean {
+  if (status === 501 && body.type === "not_supported_error") return true;
+  return (
+    status === 500 &&
+    body.type === "server_error" &&
+    /^(image|audio|video) input is not supported|^Multimodal data provided, but|^Failed to (load|download) image|^Invalid base64 value|^Unsupported param: |^(tools|tool_choice) param requires --jinja|^Cannot use both json_schema and grammar/.test(
+      body.message,
+    )
+  );
 }
 
 function overflowOf(body: ErrorBody): Overflow | undefined {

@@ -27,13 +27,17 @@ export function readErrorText(text: string): ErrorBody {
   }
 }
 
-/** Reads a parsed one: `{error: {…}}`, `{error: "…"}`, `{object: "error", message}`, `{detail}`, `{detail: [{loc, msg}]}`, `{message}`. */
+/** What Text Generation Inference calls its errors, and the statuses that go with it; in a stream there is only the name. */
+const TGI_STATUSES: Readonly<Record<string, number>> = { validation: 422, overloaded: 429, generation: 424 };
+
+/** Reads a parsed one: `{error: {…}}`, `{error: "…"}`, `{error: "…", error_type}`, `{object: "error", message}`, `{detail}`, `{detail: [{loc, msg}]}`, `{message}`. */
 export function readErrorValue(value: unknown): ErrorBody {
   if (typeof value === "string") return { message: value };
   const fields = asFields(value);
   if (fields === undefined) return { message: "" };
   const inner = fields["error"] ?? fields;
-  if (typeof inner === "string") return withStatus({ message: inner }, fields);
+  if (typeof inner === "string")
+    return withStatus({ message: inner }, fields, { status: TGI_STATUSES[text(fields["error_type"]) ?? ""] });
   const error = asFields(inner) ?? fields;
   const body: ErrorBody = { message: text(error["message"]) ?? detail(error["detail"]) ?? "" };
   const type = text(error["type"]);

@@ -84,12 +84,32 @@ const WORDINGS: readonly Wording[] = [
     pattern:
       /maximum context length of (?<w>\d+) tokens.*: (?<p>\d+) tokens from the input messages and (?<m>\d+) tokens for the completion/s,
   },
-  // llama.cpp.
+  {
+    pattern: /max_completion_tokens is too large: (?<m>\d+)\. ?This model supports at most (?<w>\d+)/,
+    outputOnly: true,
+  },
+  { pattern: /Multimodal prompt is too long .*=> (?<p>\d+) >= (?<w>\d+)/s },
+  // llama.cpp. Its "Context size has been exceeded." is none of them: see isFullCache in engine-error.ts.
   { pattern: /request \((?<p>\d+) tokens\) exceeds the available context size \((?<w>\d+) tokens\)/ },
-  { pattern: /exceeds the available context size|Context size has been exceeded/ },
+  { pattern: /exceeds the available context size/ },
   // LM Studio.
   { pattern: /keep the first (?<p>\d+) tokens when context.*context length of only (?<w>\d+) tokens/s },
   { pattern: /n_keep:? ?\(?(?<p>\d+)\)? ?>= ?n_ctx:? ?\(?(?<w>\d+)/ },
+  { pattern: /Reached context length of (?<w>\d+) tokens with model/ },
+  // Text Generation Inference. Its limit of inputs leaves room for one token of an answer.
+  {
+    pattern:
+      /`inputs` tokens \+ `max_new_tokens` must be <= (?<w>\d+)\. Given: (?<p>\d+) `inputs` tokens and (?<m>\d+) `max_new_tokens`/,
+  },
+  { pattern: /`inputs` must have less than (?<w>\d+) tokens\. Given: (?<p>\d+)/ },
+  // TensorRT-LLM, which writes some of its counts as 72417.0.
+  {
+    pattern:
+      /sum of prompt length \((?<p>\d+)(?:\.0)?\).* max_(?:new_)?tokens \((?<m>\d+)\) should not exceed max_seq_len \((?<w>\d+)\)/,
+  },
+  { pattern: /sum of prompt length \((?<p>\d+)(?:\.0)?\).* should not exceed max_num_tokens \((?<w>\d+)\)/ },
+  // The prompt comes in two parts here: the floor is the first.
+  { pattern: /`default_max_tokens` .*max_seq_len \((?<w>\d+)\) - `splited_prompt_len` \((?<f>\d+)\)/ },
   // Ollama.
   { pattern: /exceeds? (?:the |maximum |max )*context (?:length|window)|prompt too long; exceeded max context length/ },
   // Others that call themselves compatible.
