@@ -170,6 +170,36 @@ describe("encodeChat", () => {
   });
 });
 
+describe("a forced call, where the engine takes no name", () => {
+  const profile = { ...defaultPromptProfile, namedToolChoice: "only-tool" } as const;
+  const to = { ...target, profile };
+  const tools = [tool("Read"), tool("Late", { deferred: true }), tool("Write")];
+  const names = (body: JsonObject) => (body["tools"] as { function: { name: string } }[]).map((t) => t.function.name);
+
+  it.each(["Write", "Late"])("is the only one that can be made: %s", (name) => {
+    const forced = request([user("hi")], { tools, toolChoice: { type: "tool", name } });
+    const body = chat(forced, to);
+    expect([names(body), body["tool_choice"]]).toEqual([[name], "required"]);
+    expect(JSON.parse(encodeTokenize(encodePrompt(forced, to), to))).toMatchObject({ tools: body["tools"] });
+  });
+
+  it.each([undefined, { type: "auto" }, { type: "none" }, { type: "required" }] as const)(
+    "leaves all tools with any other choice: %j",
+    (toolChoice) => {
+      const body = chat(request([user("hi")], { tools, ...(toolChoice && { toolChoice }) }), to);
+      expect([names(body), body["tool_choice"]]).toEqual([["Read", "Write"], toolChoice?.type]);
+    },
+  );
+
+  it("leaves the engine to refuse a name that no tool has", () => {
+    const body = chat(request([user("hi")], { tools, toolChoice: { type: "tool", name: "No" } }), to);
+    expect([names(body), body["tool_choice"]]).toEqual([
+      ["Read", "Write"],
+      { type: "function", function: { name: "No" } },
+    ]);
+  });
+});
+
 describe("encodeTokenize", () => {
   const whole = request([user("hi"), system("now"), assistant("The capital")], {
     system: [{ type: "text", text: "Be brief." }],

@@ -4,7 +4,7 @@ import type { EngineMessage } from "./prompt/engine-message.ts";
 import { engineMessages } from "./prompt/engine-messages.ts";
 import type { PromptProfile } from "./prompt/prompt-profile.ts";
 import { thinkingArguments } from "./prompt/thinking-arguments.ts";
-import { headTools } from "./prompt/tool-definitions.ts";
+import { headTools, onlyTool } from "./prompt/tool-definitions.ts";
 
 export type ChatTarget = {
   /** The name under which the engine serves the model. */
@@ -90,7 +90,7 @@ export function encodePrompt(request: ChatRequest, target: ChatTarget): EncodedP
   }
   const effort = request.extensions["reasoning_effort"] ?? thinking.effort;
   const prompt: EncodedPrompt = {
-    tools: headTools(request, profile.strictTools),
+    tools: headTools(request, profile),
     messages: messages.map((message) => ({ role: message.role, json: JSON.stringify(message) })),
     template,
   };
@@ -161,13 +161,15 @@ function fields(object: JsonObject): string {
 }
 
 /** Tokens that begin and end a call are special in some vocabularies, and not written into text unless asked for. */
-function toolFields(request: ChatRequest, { callsAsText }: ChatTarget): JsonObject {
+function toolFields(request: ChatRequest, { callsAsText, profile }: ChatTarget): JsonObject {
   if (callsAsText === true) return { tool_choice: "none", skip_special_tokens: false };
-  return { tool_choice: toolChoice(request), parallel_tool_calls: request.parallelToolCalls };
+  return { tool_choice: toolChoice(request, profile), parallel_tool_calls: request.parallelToolCalls };
 }
 
-function toolChoice({ toolChoice: choice, tools }: ChatRequest): unknown {
+function toolChoice(request: ChatRequest, profile: PromptProfile): unknown {
+  const { toolChoice: choice, tools } = request;
   if (choice?.type !== "tool") return choice?.type;
+  if (onlyTool(request, profile) !== undefined) return "required";
   // A tool that only the server could have run cannot be forced; the model says that it has none.
   if (tools.some((tool) => tool.type === "server" && tool.name === choice.name)) return "auto";
   return { type: "function", function: { name: choice.name } };

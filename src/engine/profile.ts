@@ -28,6 +28,8 @@ export type EngineProfile = {
   structuredOutput: "structured_outputs" | "regex" | "grammar" | undefined;
   /** Whether `strict` on a tool constrains its arguments. */
   strictTools: boolean;
+  /** How a call of one tool is forced: by OpenAI's object, or, where that is dropped or refused, by `required` and no other tool. */
+  namedToolChoice: "object" | "only-tool";
 };
 
 export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
@@ -43,6 +45,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     reasoningIn: "reasoning",
     structuredOutput: "structured_outputs",
     strictTools: true,
+    namedToolChoice: "object",
   },
   sglang: {
     name: "SGLang",
@@ -56,6 +59,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     reasoningIn: "reasoning_content",
     structuredOutput: "regex",
     strictTools: true,
+    namedToolChoice: "object",
   },
   "llama.cpp": {
     name: "llama.cpp",
@@ -69,6 +73,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     reasoningIn: "reasoning_content",
     structuredOutput: "grammar",
     strictTools: false,
+    namedToolChoice: "only-tool",
   },
   ollama: {
     name: "Ollama",
@@ -82,6 +87,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     reasoningIn: "reasoning",
     structuredOutput: undefined,
     strictTools: false,
+    namedToolChoice: "only-tool",
   },
   "lm-studio": {
     name: "LM Studio",
@@ -95,6 +101,7 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     reasoningIn: undefined,
     structuredOutput: undefined,
     strictTools: false,
+    namedToolChoice: "only-tool",
   },
   "openai-compatible": {
     name: "an OpenAI-compatible server",
@@ -108,5 +115,6 @@ export const ENGINE_PROFILES: Readonly<Record<EngineKind, EngineProfile>> = {
     reasoningIn: undefined,
     structuredOutput: undefined,
     strictTools: false,
+    namedToolChoice: "object",
   },
 };

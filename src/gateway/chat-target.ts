@@ -12,7 +12,11 @@ import type { Config } from "../config/schema.ts";
 export function chatTarget(config: Pick<Config, "models">, model: string, engine: EngineInfo | undefined): ChatTarget {
   const own = config.models[model];
   const profile = { ...defaultPromptProfile };
-  if (engine !== undefined) profile.reasoningReplay = ENGINE_PROFILES[engine.kind].reasoningIn ?? "none";
+  if (engine !== undefined) {
+    const known = ENGINE_PROFILES[engine.kind];
+    profile.reasoningReplay = known.reasoningIn ?? "none";
+    profile.namedToolChoice = known.namedToolChoice;
+  }
   if (own?.vision !== undefined) profile.vision = own.vision;
   if (own?.reasoning_replay !== undefined) profile.reasoningReplay = own.reasoning_replay;
   if (own?.late_system !== undefined) profile.lateSystem = own.late_system;

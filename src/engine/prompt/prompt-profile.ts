@@ -35,6 +35,8 @@ export type PromptProfile = {
   lateSystem: "fold" | "keep";
   /** `strict` is written into the prompt with the tool: always, never, or as the client sent it. */
   strictTools: "always" | "never" | "as-sent";
+  /** `only-tool`: where a client forces a call of one tool, the engine is told of no other, and that a call is required. */
+  namedToolChoice: "object" | "only-tool";
   /** Two user messages in a row are refused by some templates (Mistral, Gemma): `merge` makes one of them. */
   consecutiveUsers: "merge" | "keep";
   /** Moves what names the session out of the system text, so that sessions share their heads: see shared-heads.ts. */
@@ -48,6 +50,7 @@ export const defaultPromptProfile: PromptProfile = {
   vision: false,
   lateSystem: "fold",
   strictTools: "as-sent",
+  namedToolChoice: "object",
   consecutiveUsers: "merge",
   sharedHeads: false,
   thinkingSwitch: { by: "flag", name: "enable_thinking" },
