@@ -57,9 +57,18 @@ export class EngineLook {
     if (sglang?.["model_path"] !== undefined && sglang["is_generation"] !== undefined) return "sglang";
     if (asFields(llama?.["default_generation_settings"]) !== undefined) return "llama.cpp";
     if (asList(lmStudio?.["data"]).some((model) => asText(model["state"]) && asText(model["arch"]))) return "lm-studio";
-    const ollamaOnly = listed.length === 0 || ENGINE_PROFILES.ollama.ownedBy.some((name) => owners.has(name));
-    if (ollamaOnly && asText(ollama?.["version"]) !== undefined) return "ollama";
+    if (asText(ollama?.["version"]) !== undefined) {
+      const ollamaOnly = listed.length === 0 || ENGINE_PROFILES.ollama.ownedBy.some((name) => owners.has(name));
+      if (ollamaOnly || (await this.#isOllamasList(listed))) return "ollama";
+    }
     return "openai-compatible";
+  }
+
+  /** Ollama's `owned_by` is where a model came from (`library`, or a name on another hub); its own list has the same models. */
+  async #isOllamasList(listed: readonly ListedModel[]): Promise<boolean> {
+    const tags = asList((await this.json("/api/tags"))?.["models"]);
+    const names = new Set(tags.filter((tag) => asText(tag["digest"]) !== undefined).map((tag) => tag["name"]));
+    return listed.every(({ id }) => names.has(id));
   }
 
   async version(kind: EngineKind): Promise<string | undefined> {

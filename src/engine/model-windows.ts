@@ -21,7 +21,9 @@ export function modelWindows(kind: EngineKind, listed: readonly ListedModel[], a
       return ollama(listed, ask);
     case "lm-studio":
       return lmStudio(ask);
-    default:
+    case "openai-compatible":
+      return compatible(listed, ask);
+    case "vllm":
       return Promise.resolve(fromList(listed));
   }
 }
@@ -34,6 +36,16 @@ function fromList(listed: readonly ListedModel[]): ModelWindows {
       asCount(fields["max_model_len"]) ?? asCount(fields["context_length"]) ?? asCount(fields["context_window"]);
     if (window !== undefined) windows.set(id, window);
   }
+  return windows;
+}
+
+/** Text Generation Inference, which serves one model, says its window in `/info`. */
+async function compatible(listed: readonly ListedModel[], ask: AskJson): Promise<ModelWindows> {
+  const windows = fromList(listed);
+  const [only, ...others] = listed;
+  if (only === undefined || others.length > 0 || windows.size > 0) return windows;
+  const window = asCount((await ask("/info"))?.["max_total_tokens"]);
+  if (window !== undefined) windows.set(only.id, window);
   return windows;
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import {
   EVENER,
@@ -84,6 +85,47 @@ describe("probeEngine", () => {
     ],
   ])("recognises %s", async (_name, routes, expected) => {
     expect(await probe(routes)).toEqual(expected);
+  });
+
+  it("recognises llama.cpp b11549 as it was recorded", async () => {
+    const recorded = (name: string) =>
+      readFileSync(new URL(`./__fixtures__/llama.cpp-b11549/${name}.json`, import.meta.url), "utf8");
+    const routes = {
+      "GET /v1/models": recorded("models"),
+      "GET /props": recorded("props"),
+      "GET /health": '{"status":"ok"}',
+      "POST /tokenize": '{"tokens":[26843]}',
+    };
+    expect(await probe(routes)).toEqual({
+      kind: "llama.cpp",
+      version: "b0-unknown",
+      canTokenize: true,
+      models: [{ id: "small", contextWindow: 2_048 }],
+    });
+  });
+
+  it("recognises Ollama by its own list of models, wherever they came from", async () => {
+    const id = "hf.co/bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M";
+    const digest = "baf6a787fdffd633537aa2eb51cfd54cb93ff08e28040095462bb63daf552878";
+    const routes = {
+      ...OLLAMA,
+      "GET /v1/models": list({ id, object: "model", created: 1, owned_by: "bartowski" }),
+      "GET /api/tags": { models: [{ name: id, model: id, size: 1, digest, details: { format: "gguf" } }] },
+    };
+    expect((await probe(routes)).kind).toBe("ollama");
+    const other = { ...routes, "GET /api/tags": { models: [{ name: "another:latest", digest }] } };
+    expect((await probe(other)).kind).toBe("openai-compatible");
+  });
+
+  it("finds the window of Text Generation Inference in what it tells of itself", async () => {
+    const id = "meta-llama/Llama-3.1-8B-Instruct";
+    const routes = {
+      "GET /v1/models": list({ id, object: "model", created: 0, owned_by: id }),
+      "GET /info": { model_id: id, max_input_tokens: 8_191, max_total_tokens: 8_192, version: "3.3.6" },
+    };
+    expect((await probe(routes)).models).toEqual([{ id, contextWindow: 8_192 }]);
+    const two = { ...routes, "GET /v1/models": list({ id }, { id: "b" }) };
+    expect((await probe(two)).models).toEqual([{ id }, { id: "b" }]);
   });
 
   it("finds an older SGLang's window in what it tells of its server", async () => {
