@@ -37,6 +37,17 @@ describe("ModelRegistry", () => {
     }
   });
 
+  test("knows when another model stands in for the one that a family was mapped to", () => {
+    const models = registry(
+      { families: { haiku: "small", default: "big" }, aliases: { fast: "gone" } },
+      state("a", [{ id: "small" }, { id: "claude-opus-own" }]),
+    );
+    const standIns = ["claude-opus-4-8", "opus[1m]", "default", "claude-zephyr-9"];
+    for (const name of standIns) expect([name, models.isStandIn(name)]).toEqual([name, true]);
+    const others = ["haiku", "claude-haiku-4-5", "small", "claude-small", "claude-opus-own", "fast", "nobody"];
+    for (const name of others) expect([name, models.isStandIn(name)]).toEqual([name, false]);
+  });
+
   test("does not answer for names nobody knows", () => {
     const models = registry({}, state("a", [{ id: "m" }]));
     for (const name of ["gpt-5", "", "claudette", "M"]) expect(models.resolve(name), name).toBeUndefined();

@@ -76,8 +76,21 @@ export class ModelRegistry<Info extends EngineInfo> {
 
   /** The model behind a family, or the default one: what `evener claude` sets the three model variables to. */
   ofFamily(family: string): ServedModel<Info> | undefined {
-    const mapped = this.#options.families[family] ?? this.#options.families["default"];
+    const mapped = this.#mapped(family);
     return mapped === undefined ? this.models[0] : (this.#served.get(mapped) ?? this.models[0]);
+  }
+
+  /** Whether a name of a family is answered by another model than the one configured for it, because no engine serves that one. */
+  isStandIn(name: string): boolean {
+    const plain = withoutWindowSuffix(name);
+    if (this.#resolveExact(name) !== undefined || this.#resolveExact(plain) !== undefined) return false;
+    const family = familyOf(plain);
+    const mapped = family === undefined ? undefined : this.#mapped(family);
+    return mapped !== undefined && !this.#served.has(mapped);
+  }
+
+  #mapped(family: string): string | undefined {
+    return this.#options.families[family] ?? this.#options.families["default"];
   }
 
   #resolveExact(name: string): ServedModel<Info> | undefined {
@@ -90,12 +103,18 @@ export class ModelRegistry<Info extends EngineInfo> {
   }
 
   #resolveFamily(name: string): ServedModel<Info> | undefined {
-    const lower = name.toLowerCase();
-    if (!/^(claude|anthropic)\b/.test(lower)) {
-      return FAMILIES.some((family) => family === lower) || lower === "default" ? this.ofFamily(lower) : undefined;
-    }
-    return this.ofFamily(FAMILIES.find((family) => lower.includes(family)) ?? "default");
+    const family = familyOf(name);
+    return family === undefined ? undefined : this.ofFamily(family);
   }
+}
+
+/** The family that a name belongs to; undefined for one that is no Claude name. */
+function familyOf(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  if (!/^(claude|anthropic)\b/.test(lower)) {
+    return FAMILIES.some((family) => family === lower) || lower === "default" ? lower : undefined;
+  }
+  return FAMILIES.find((family) => lower.includes(family)) ?? "default";
 }
 
 /** `Qwen/Qwen3-Coder` → `claude-qwen-qwen3-coder`: pickers keep only names that start with `claude`. */
