@@ -604,6 +604,12 @@ describe("what the engine would take otherwise", () => {
     [400, "Failed to initialize samplers: failed to parse grammar", "schema-keywords"],
     [500, "JSON schema conversion failed:\nPattern must start with '^' and end with '$'", "schema-keywords"],
     [400, "Pattern must start with '^' and end with '$'", "schema-keywords"],
+    // llama.cpp b11549, recorded.
+    [
+      400,
+      "Unable to generate parser for this template. Automatic parser generation failed: JSON schema error at #/properties/v: schema must be an object",
+      "schema-keywords",
+    ],
     [400, "temperature must be non-negative, got -3.0.", undefined],
     [503, "no grammar workers are ready", undefined],
   ])("%i %s", (status, message, concession) => {

@@ -65,6 +65,28 @@ describe("plainSchema", () => {
     expect(dropped({ $ref: "https://example.com/schema.json" })).toEqual(["$ref"]);
   });
 
+  test("writes out schemas that are only true, and leaves out what is false", () => {
+    const schema = {
+      type: "object",
+      properties: {
+        any: true,
+        never: false,
+        list: { type: "array", items: true },
+        none: { type: "array", items: false },
+      },
+      anyOf: [true, { required: ["any"] }],
+      additionalProperties: false,
+    };
+    const { schema: plain, dropped: names } = plainSchema(schema);
+    expect(plain).toEqual({
+      type: "object",
+      properties: { any: {}, list: { type: "array", items: {} }, none: { type: "array" } },
+      anyOf: [{}, { required: ["any"] }],
+      additionalProperties: false,
+    });
+    expect([...names]).toEqual(["boolean"]);
+  });
+
   test("has nothing left to drop the second time, whatever it is given", () => {
     const keywords =
       "type properties items anyOf oneOf allOf $ref pattern not additionalProperties prefixItems patternProperties $defs enum required";

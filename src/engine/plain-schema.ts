@@ -29,21 +29,32 @@ function plain(schema: JsonObject, dropped: Set<string>): JsonObject {
       dropped.add(keyword);
       continue;
     }
-    if (SCHEMA.has(keyword)) kept[keyword] = plainValue(value, dropped);
-    else if (LIST.has(keyword) && Array.isArray(value)) {
+    if (keyword === "items" || (keyword === "additionalProperties" && typeof value !== "boolean")) {
+      const [item] = plainSchemas([value], dropped);
+      if (item !== undefined) kept[keyword] = item;
+    } else if (LIST.has(keyword) && Array.isArray(value)) {
       // No grammar can rule out that two of them fit.
       if (keyword === "oneOf") dropped.add(keyword);
-      kept[keyword === "oneOf" ? "anyOf" : keyword] = value.map((item: unknown) => plainValue(item, dropped));
+      kept[keyword === "oneOf" ? "anyOf" : keyword] = plainSchemas(value, dropped);
     } else if (BY_NAME.has(keyword) && isObject(value)) {
-      const byName: [string, unknown][] = Object.entries(value).map(([name, item]) => [
-        name,
-        plainValue(item, dropped),
-      ]);
+      const byName = Object.entries(value).flatMap(([name, item]) =>
+        plainSchemas([item], dropped).map((schemaOfIt): [string, unknown] => [name, schemaOfIt]),
+      );
       // Not by assignment: a property may be called __proto__.
       kept[keyword] = Object.fromEntries(byName);
     } else kept[keyword] = value;
   }
   return kept;
+}
+
+/** llama.cpp takes no `true` and `false` for schemas: anything, and what must not be there. */
+function plainSchemas(schemas: readonly unknown[], dropped: Set<string>): unknown[] {
+  return schemas.flatMap((schema) => {
+    if (isObject(schema)) return [plain(schema, dropped)];
+    if (typeof schema !== "boolean") return [schema];
+    dropped.add("boolean");
+    return schema ? [{}] : [];
+  });
 }
 
 function isKept(keyword: string, value: unknown, schema: JsonObject): boolean {
@@ -63,10 +74,6 @@ function isKept(keyword: string, value: unknown, schema: JsonObject): boolean {
     default:
       return SCHEMA.has(keyword) || LIST.has(keyword) || BY_NAME.has(keyword) || KEPT.has(keyword);
   }
-}
-
-function plainValue(value: unknown, dropped: Set<string>): unknown {
-  return isObject(value) ? plain(value, dropped) : value;
 }
 
 function isObject(value: unknown): value is JsonObject {
