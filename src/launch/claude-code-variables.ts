@@ -5,6 +5,7 @@
  * Behaviour was observed on 2.1.197 and 2.1.330; "client" is Claude Code.
  */
 import type { LaunchPlan } from "./launch-plan.ts";
+import { extraBodyWithoutThinking } from "./thinking-off.ts";
 
 export type Environment = { readonly [name: string]: string | undefined };
 
@@ -136,6 +137,13 @@ export const VARIABLES: readonly Variable[] = [
     value: (_plan, user) => withoutCredentials(user["ANTHROPIC_CUSTOM_HEADERS"]),
     shown: "the user's, without credentials",
     why: "A second credential would make the gateway refuse the request, and is none of its business.",
+  },
+  {
+    name: "CLAUDE_CODE_EXTRA_BODY",
+    precedence: "evener",
+    value: (_plan, user) => extraBodyWithoutThinking(user),
+    shown: "the user's, with thinking off",
+    why: "Only with `MAX_THINKING_TOKENS=0` or `CLAUDE_CODE_DISABLE_THINKING=1`: the client then says nothing of thinking, and models that think by default would.",
   },
   noProxy("NO_PROXY"),
   noProxy("no_proxy"),

@@ -91,6 +91,25 @@ describe("clientEnvironment", () => {
     expect(setFor({})).not.toHaveProperty("ANTHROPIC_CUSTOM_HEADERS");
   });
 
+  it("tells the model when thinking is switched off, of which the client says nothing", () => {
+    const extra = (user: Environment) => setFor(user)["CLAUDE_CODE_EXTRA_BODY"];
+    const off = '{"thinking":{"type":"disabled"}}';
+    expect(extra({ MAX_THINKING_TOKENS: "0" })).toBe(off);
+    expect(extra({ CLAUDE_CODE_DISABLE_THINKING: "true", CLAUDE_CODE_EXTRA_BODY: "" })).toBe(off);
+    expect(extra({ MAX_THINKING_TOKENS: "0", CLAUDE_CODE_EXTRA_BODY: '{"top_k":20}' })).toBe(
+      '{"top_k":20,"thinking":{"type":"disabled"}}',
+    );
+    // Whatever else it says is the user's own: thinking that is on, a wish of their own, what is no object.
+    for (const user of [
+      {},
+      { MAX_THINKING_TOKENS: "" },
+      { MAX_THINKING_TOKENS: "8000", CLAUDE_CODE_DISABLE_THINKING: "0" },
+    ])
+      expect(extra(user)).toBeUndefined();
+    for (const own of ['{"thinking":{"type":"adaptive"}}', "[1]", "{broken"])
+      expect(extra({ MAX_THINKING_TOKENS: "0", CLAUDE_CODE_EXTRA_BODY: own })).toBeUndefined();
+  });
+
   it("keeps a proxy away from a gateway on this machine, and only there", () => {
     const user = { https_proxy: "http://proxy:3128", NO_PROXY: "internal, 10.0.0.1" };
     expect(setFor(user)).toMatchObject({

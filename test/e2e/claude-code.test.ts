@@ -189,6 +189,19 @@ describe.each(CLAUDE_VERSIONS)("Claude Code %s", (version) => {
     }
   });
 
+  it("has the model not think where its user has switched that off, though it says nothing of it", async () => {
+    simulator.setScript([{ answer: { text: "no thought" } }]);
+    const wishes: unknown[] = [];
+    for (const env of [{}, { MAX_THINKING_TOKENS: "0" }, { CLAUDE_CODE_DISABLE_THINKING: "1" }]) {
+      const run = await runClaude(evener, { binary, args: ["-p", "hi"], env });
+      expect(run).toMatchObject({ code: 0, stdout: "no thought\n" });
+      wishes.push(
+        simulator.requests.findLast(({ body }) => body?.["tools"] !== undefined)?.body?.["chat_template_kwargs"],
+      );
+    }
+    expect(wishes).toEqual([{ enable_thinking: true }, { enable_thinking: false }, { enable_thinking: false }]);
+  });
+
   it("believes the engine's window, and asks for no longer answers than fit", async () => {
     simulator.setScript(undefined);
     const run = await runClaude(evener, { binary, args: ["-p", "/context"] });
