@@ -1,7 +1,7 @@
 /** `evener invoice --tenant T --month YYYY-MM`: a table, JSON, CSV, or a page to print. */
 import type { Command } from "commander";
 import { z } from "zod";
-import { CLASS_NAMES, alignDecimals } from "../ledger/invoice/invoice-text.ts";
+import { CLASS_NAMES, accountLines, alignDecimals } from "../ledger/invoice/invoice-text.ts";
 import { TOKEN_CLASSES } from "../ledger/invoice/token-classes.ts";
 import { adminClient } from "./admin-client.ts";
 import { CliError } from "./cli-error.ts";
@@ -30,6 +30,9 @@ const Invoice = z.object({
   total_usd: z.string(),
   ledger_usd: z.string(),
   credits: z.array(z.object({ at: z.string(), amount_usd: z.string(), note: z.string().nullable() })),
+  account: z
+    .object({ opening_usd: z.string(), paid_in_usd: z.string(), charged_usd: z.string(), closing_usd: z.string() })
+    .nullable(),
 });
 
 type Options = { tenant: string; month: string; json?: true; csv?: true; html?: true };
@@ -61,7 +64,8 @@ export function register(program: Command): void {
 function invoiceTable(invoice: z.infer<typeof Invoice>): string {
   const { number, tenant, month, status, lines } = invoice;
   const head = `Invoice ${number} to ${printable(tenant)} for ${month} (UTC)${status === "final" ? "" : ", preliminary"}: ${requests(invoice.requests)}\n`;
-  if (lines.length === 0) return `${head}Nothing was charged.${notCharged(invoice)}${creditsTable(invoice)}`;
+  const below = `${creditsTable(invoice)}${accountTable(invoice)}`;
+  if (lines.length === 0) return `${head}Nothing was charged.${notCharged(invoice)}${below}`;
   const sums = ["subtotal_usd", "rounding_usd", "total_usd"] as const;
   const amounts = alignDecimals([...lines.map((line) => line.amount_usd), ...sums.map((name) => invoice[name])]);
   const prices = alignDecimals(lines.map((line) => line.price_per_million_usd));
@@ -86,8 +90,7 @@ function invoiceTable(invoice: z.infer<typeof Invoice>): string {
     ],
     totals: [names[2] ?? "", "", "", "", invoice.total_usd],
   });
-  const from = invoice.terms === "prepaid" ? ", from the credit" : "";
-  return `${head}${table}The ledger charged USD ${invoice.ledger_usd}${from}.${notCharged(invoice)}${creditsTable(invoice)}`;
+  return `${head}${table}The ledger charged USD ${invoice.ledger_usd}.${notCharged(invoice)}${below}`;
 }
 
 function creditsTable({ credits }: z.infer<typeof Invoice>): string {
@@ -98,6 +101,19 @@ function creditsTable({ credits }: z.infer<typeof Invoice>): string {
     rows: credits.map(({ at, note }, index) => [at.slice(0, 10), note ?? "", amounts[index] ?? ""]),
   });
   return `\n\nPayments and credits\n${table.trimEnd()}`;
+}
+
+function accountTable({ account }: z.infer<typeof Invoice>): string {
+  if (account === null) return "";
+  const lines = accountLines(account);
+  const amounts = alignDecimals(lines.map(({ amount }) => amount));
+  const rows = lines.map(({ name }, index) => [name, amounts[index] ?? ""]);
+  const table = renderTable({
+    columns: [{ title: "ACCOUNT" }, { title: "AMOUNT USD", align: "right" }],
+    rows: rows.slice(0, -1),
+    totals: rows.at(-1) ?? [],
+  });
+  return `\n\n${table.trimEnd()}`;
 }
 
 function notCharged({ uncharged_requests: count }: z.infer<typeof Invoice>): string {

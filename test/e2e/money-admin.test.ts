@@ -380,15 +380,43 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
       await charge(test.store, [{ ...of, model: "big", usage }]);
       const day = new Date().toISOString().slice(0, 10);
       const path = `/invoices?tenant=payer&month=${day.slice(0, 7)}`;
-      const page = (await ask("GET", `${path}&format=html`)).text.replaceAll(/<[^>]+>/g, "|").replaceAll(/\|+/g, "|");
-      expect(page).toContain("|Total|USD 0.10|Taken from prepaid credit|USD 0.1005004|");
+      const page = (await ask("GET", `${path}&format=html`)).text.replaceAll(/<[^>]+>/g, "|").replaceAll(/[|\n]+/g, "|");
+      expect(page).toContain("|Total|USD 0.10|");
+      expect(page).toContain(
+        "|Balance before|0.0000000|Paid in|4.7500000|Charged|\u22120.1005004|Balance after|4.6494996|",
+      );
       const asCsv = (await ask("GET", `${path}&format=csv`)).text.split("\r\n");
       expect(asCsv[0]).toMatch(/,amount_usd,status,date,note$/);
-      expect(asCsv.slice(-4, -1).map((line) => line.split(",").slice(3).join(","))).toEqual([
+      expect(asCsv.slice(-6, -1).map((line) => line.split(",").slice(3).join(","))).toEqual([
         ",total,,,0.10,preliminary,,",
         `,credit,,,5.00,preliminary,${day},transfer 4711`,
         `,credit,,,-0.25,preliminary,${day},`,
+        ",balance before,,,0.00,preliminary,,",
+        ",balance after,,,4.6494996,preliminary,,",
       ]);
+      expect((await ask("GET", "/tenants")).text).toContain('"balance_usd":"4.6494996"');
+    });
+
+    it("goes on from the balance of the month before, whatever terms were agreed since", async () => {
+      await ask("POST", "/tenants", { name: "turned", terms: "prepaid" });
+      await ask("POST", "/tenants/turned/credits", { amount_usd: "1" });
+      const { body: key } = await ask("POST", "/keys", { tenant: "turned" });
+      const of = { tenantId: key["tenant_id"], keyId: key["id"], model: "big" };
+      const usage = { inputUncached: 0, cacheRead: 0, cacheWrite: 0, output: 100_000, reasoning: 0 };
+      const at = (time: string, requestId: string) => ({ ...of, requestId, usage, reservedAt: new Date(time) });
+      await charge(test.store, [at("2026-03-31T23:59:59.999Z", "req_t_1"), at("2026-04-01T00:00:00Z", "req_t_2")]);
+      await ask("POST", "/tenants/turned/terms", { terms: "postpaid" });
+      const account = async (month: string) =>
+        (await ask("GET", `/invoices?tenant=turned&month=${month}`)).body["account"];
+      // Paid in today, used in the months before.
+      const month = new Date().toISOString().slice(0, 7);
+      expect(await account("2026-03")).toBeNull();
+      expect(await account(month)).toEqual({
+        opening_usd: "-0.56",
+        paid_in_usd: "1.00",
+        charged_usd: "0.00",
+        closing_usd: "0.44",
+      });
     });
 
     it("is preliminary until what was recovered got its own truth, or a day to get it", async () => {

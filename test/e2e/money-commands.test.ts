@@ -259,7 +259,7 @@ describe("invoice", () => {
     await run("tenant", "credit", "saver", "12.5", "--note", "transfer 7");
     const month = new Date().toISOString().slice(0, 7);
     expect(await run("invoice", "--tenant", "saver", "--month", month)).toMatch(
-      /preliminary: 0 requests\nNothing was charged\.\n\nPayments and credits\nDATE +NOTE +AMOUNT USD\n.*\n\d{4}-\d\d-\d\d +transfer 7 +12\.50\n$/,
+      /preliminary: 0 requests\nNothing was charged\.\n\nPayments and credits\nDATE +NOTE +AMOUNT USD\n.*\n\d{4}-\d\d-\d\d +transfer 7 +12\.50\n\nACCOUNT +AMOUNT USD\n.*\nBalance before +0\.00\nPaid in +12\.50\nCharged +0\.00\n.*\nBalance after +12\.50\n$/,
     );
     await run("tenant", "terms", "acme", "--prepaid");
     expect(await run("invoice", "--tenant", "acme", "--month", "2026-03")).toContain(

@@ -1,5 +1,5 @@
 /** An invoice as one printable page: no scripts, nothing loaded from anywhere, A4 or letter. */
-import { CLASS_NAMES, type InvoiceJson, alignDecimals } from "./invoice-text.ts";
+import { CLASS_NAMES, type InvoiceJson, accountLines, alignDecimals } from "./invoice-text.ts";
 import type { TokenClass } from "./token-classes.ts";
 
 /** Who sends the invoice; from the configuration. */
@@ -31,6 +31,7 @@ ${fact("Requests", count(invoice.requests))}
 </section>
 ${linesTable(invoice)}
 ${creditsTable(invoice)}
+${accountTable(invoice)}
 <footer>
 ${notes(invoice)
   .map((note) => `<p>${escape(note)}</p>`)
@@ -42,7 +43,7 @@ ${notes(invoice)
 `;
 }
 
-function linesTable({ lines, subtotal_usd, rounding_usd, total_usd, ledger_usd, terms }: InvoiceJson): string {
+function linesTable({ lines, subtotal_usd, rounding_usd, total_usd }: InvoiceJson): string {
   const amounts = alignDecimals([...lines.map((line) => line.amount_usd), subtotal_usd, rounding_usd]);
   const prices = alignDecimals(lines.length === 0 ? ["0.00"] : lines.map((line) => line.price_per_million_usd));
   const rows = lines.map((line, index) => {
@@ -61,10 +62,7 @@ ${rows.length === 0 ? '<tr><td colspan="5" class="none">Nothing was charged in t
 <tfoot>
 ${sum("Subtotal", grouped(amounts.at(-2) ?? ""), "subtotal")}
 ${sum("Rounding to whole cents", grouped(amounts.at(-1) ?? ""), "rounding")}
-${sum("Total", `USD ${grouped(total_usd)}`, "total")}${
-    // Not the total: credit is taken request by request, and never rounded to cents.
-    terms === "prepaid" ? sum("Taken from prepaid credit", `USD ${grouped(ledger_usd)}`, "taken") : ""
-  }
+${sum("Total", `USD ${grouped(total_usd)}`, "total")}
 </tfoot>
 </table>`;
 }
@@ -78,6 +76,21 @@ function creditsTable({ credits }: InvoiceJson): string {
   );
   return `<h2>Payments and credits in this period</h2>
 <table class="credits"><thead><tr><th>Date</th><th>Note</th><th class="n">Amount, USD</th></tr></thead>
+<tbody>
+${rows.join("\n")}
+</tbody></table>`;
+}
+
+function accountTable({ account, until }: InvoiceJson): string {
+  if (account === null) return "";
+  const lines = accountLines(account);
+  const amounts = alignDecimals(lines.map(({ amount }) => amount));
+  const rows = lines.map(
+    ({ name }, index) =>
+      `<tr${index === lines.length - 1 ? ' class="closing"' : ""}><td>${name}</td><td class="n">${grouped(amounts[index] ?? "")}</td></tr>`,
+  );
+  return `<h2>Account, to ${DAY.format(Date.parse(until) - 1)}</h2>
+<table class="credits"><thead><tr><th>Below zero: owed</th><th class="n">Amount, USD</th></tr></thead>
 <tbody>
 ${rows.join("\n")}
 </tbody></table>`;
@@ -160,7 +173,7 @@ tr, .facts, header { break-inside: avoid; }
 tfoot { display: table-row-group; }
 .rounding td { color: #5c6670; }
 .total td { padding-top: .5rem; font-size: 1.15rem; font-weight: 600; }
-.taken td { color: #5c6670; }
+.closing td { border-top: 1.5px solid #1a1d21; font-weight: 600; }
 footer { margin-top: 2.4rem; color: #5c6670; font-size: .82rem; }
 footer p { margin: .2rem 0; }
 thead { display: table-header-group; }

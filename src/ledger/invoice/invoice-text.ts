@@ -55,7 +55,24 @@ export function invoiceJson(invoice: Invoice) {
       amount_usd: formatUsd(amount),
       note,
     })),
+    account: invoice.account && {
+      opening_usd: formatUsd(invoice.account.opening),
+      paid_in_usd: formatUsd(invoice.account.paidIn),
+      charged_usd: formatUsd(-invoice.ledger),
+      closing_usd: formatUsd(invoice.account.closing),
+    },
   };
 }
 
 export type InvoiceJson = ReturnType<typeof invoiceJson>;
+
+/** The account's lines in their order, each with its sign, so that the first three add up to the last. */
+export function accountLines(account: NonNullable<InvoiceJson["account"]>): { name: string; amount: string }[] {
+  const { opening_usd, paid_in_usd, charged_usd, closing_usd } = account;
+  return [
+    { name: "Balance before", amount: opening_usd },
+    { name: "Paid in", amount: paid_in_usd },
+    { name: "Charged", amount: charged_usd },
+    { name: "Balance after", amount: closing_usd },
+  ];
+}

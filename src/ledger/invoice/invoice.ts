@@ -48,7 +48,15 @@ export type Invoice = {
   rounding: bigint;
   /** Paid in (or, below zero, out) in the month. */
   credits: InvoiceCredit[];
+  /** Null where nothing was ever paid in: who books payments elsewhere has no balance here that says anything. */
+  account: AccountStatement | null;
 };
+
+/**
+ * How the month changed what the tenant has or, below zero, owes; nano-USD. `closing` is `opening` and `paidIn` less what the ledger charged. It is the
+ * same whatever terms were agreed during the month.
+ */
+export type AccountStatement = { opening: bigint; paidIn: bigint; closing: bigint };
 
 /**
  * Draws the invoice up. Throws GatewayError `not_found` for an unknown tenant, and `internal` when rows and ledger do not agree:
@@ -70,6 +78,7 @@ export async function drawUpInvoice(db: Db, tenantName: string, month: Month): P
       if (apart > totals.charged_requests * 500n || -apart > totals.charged_requests * 500n)
         throw disagreement(`lines and ledger are ${apart} pico-USD apart`);
       const total = roundToCents(ledger);
+      const credits = await readCredits(trx, tenant, month);
       return {
         number: invoiceNumber(tenant.id, month.name),
         tenant: { id: tenant.id, name: tenant.name },
@@ -84,7 +93,8 @@ export async function drawUpInvoice(db: Db, tenantName: string, month: Month): P
         ledger,
         total,
         rounding: total * 1000n - subtotal,
-        credits: await readCredits(trx, tenant, month),
+        credits,
+        account: await readAccount(trx, tenant, month, { credits, charged: ledger }),
       };
     });
 }
@@ -168,4 +178,26 @@ async function readCredits(trx: Db, tenant: FoundTenant, { start, end }: Month):
         AND at >= ${start.toISOString()}::timestamptz AND at < ${end.toISOString()}::timestamptz
       ORDER BY at, transaction_id`,
   );
+}
+
+async function readAccount(
+  trx: Db,
+  tenant: FoundTenant,
+  { start }: Month,
+  { credits, charged }: { credits: readonly InvoiceCredit[]; charged: bigint },
+): Promise<AccountStatement | null> {
+  const before = await rowOf(
+    trx,
+    // Usage by when it was reserved, as months count it, and not by when its entry was made.
+    sql<{ paid_in: bigint | null; charged: bigint }>`
+      SELECT (SELECT sum(amount)::bigint FROM ledger_entry
+          WHERE account_id = ${tenant.accountId} AND kind = 'credit' AND at < ${start.toISOString()}::timestamptz) AS paid_in,
+        (SELECT coalesce(sum(cost), 0)::bigint FROM usage_hour
+          WHERE tenant_id = ${tenant.id} AND hour < ${start.toISOString()}::timestamptz) AS charged`,
+  );
+  if (before === undefined) throw new Error("sums without a row");
+  if (before.paid_in === null && credits.length === 0) return null;
+  const opening = (before.paid_in ?? 0n) - before.charged;
+  const paidIn = credits.reduce((sum, { amount }) => sum + amount, 0n);
+  return { opening, paidIn, closing: opening + paidIn - charged };
 }
