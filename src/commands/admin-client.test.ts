@@ -1,13 +1,15 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { z } from "zod";
 import { gatewayFilePath, writeGatewayFile } from "../config/gateway-file.ts";
-import { adminClient, findGateway } from "./admin-client.ts";
+import { NoAnswer, adminClient, findGateway } from "./admin-client.ts";
+import { CliError } from "./cli-error.ts";
 
 let dataDir: string;
 beforeEach(() => {
@@ -113,5 +115,23 @@ describe("adminClient", () => {
     vi.advanceTimersByTime(10_000);
     expect(await outcome).toMatch(/^no gateway answers at .*: no answer within 10 s/);
     expect(answers.has("/admin/v1/slow")).toBe(false);
+  });
+
+  it("tells an answer that was lost from a request that was never sent", async () => {
+    const post = (url: string): Promise<unknown> => {
+      leaveFile(url);
+      const client = adminClient({ env: { EVENER_DATA: dataDir } });
+      return client.post("/credits", z.unknown(), {}, "transfer-8").catch((error: unknown) => error);
+    };
+    const { url } = JSON.parse(readFileSync(gatewayFilePath(dataDir), "utf8")) as { url: string };
+    const lost = post(url);
+    const answer = await asked("/admin/v1/credits");
+    expect(answer?.req.headers["idempotency-key"]).toBe("transfer-8");
+    answer?.destroy();
+    expect(await lost).toBeInstanceOf(NoAnswer);
+    server.close();
+    const refused = await post(url);
+    expect(refused).toBeInstanceOf(CliError);
+    expect(refused).not.toBeInstanceOf(NoAnswer);
   });
 });

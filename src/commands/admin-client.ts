@@ -10,7 +10,8 @@ export type AdminClient = {
   readonly url: string;
   /** Rejects with CliError: unreachable, refused, or what the gateway says is wrong. Empty query values are left out. */
   get<T extends z.ZodType>(path: string, answer: T, query?: Record<string, string | undefined>): Promise<z.output<T>>;
-  post<T extends z.ZodType>(path: string, answer: T, body: unknown): Promise<z.output<T>>;
+  /** `once`: what is sent again with the same text is done once (`idempotency-key`), where the path knows of it. */
+  post<T extends z.ZodType>(path: string, answer: T, body: unknown, once?: string): Promise<z.output<T>>;
   /** As `get`, for what is no JSON: CSV, a page. */
   text(path: string, query?: Record<string, string | undefined>): Promise<string>;
 };
@@ -46,7 +47,10 @@ export function findGateway(env: NodeJS.ProcessEnv = process.env): Place {
   return { url: baseUrl(file.url), adminKey: adminKey ?? file.admin_key, from: path };
 }
 
-type Sent = { method: "GET" } | { method: "POST"; body: string };
+type Sent = { method: "GET" } | { method: "POST"; body: string; once: string | undefined };
+
+/** The request was sent and no answer came: whether the gateway has done it is not known. */
+export class NoAnswer extends CliError {}
 
 const TIMEOUT_MS = 30_000;
 const HEALTH_MS = 10_000;
@@ -62,7 +66,11 @@ export function adminClient({
   const { url, adminKey, from } = findGateway(env);
 
   const send = async (path: string, sent: Sent): Promise<string> => {
-    const headers = { authorization: `Bearer ${adminKey}`, "content-type": "application/json" };
+    const headers = {
+      authorization: `Bearer ${adminKey}`,
+      "content-type": "application/json",
+      ...("once" in sent && sent.once !== undefined && { "idempotency-key": sent.once }),
+    };
     let answered;
     try {
       const target = `${url}/admin/v1${path}`;
@@ -74,7 +82,7 @@ export function adminClient({
         : await request(target, { ...sent, headers, timeoutMs: TIMEOUT_MS });
     } catch (error) {
       if (error instanceof CliError) throw error;
-      throw new CliError(
+      throw new (wasSent(error) ? NoAnswer : CliError)(
         `no gateway answers at ${url} (from ${from}): ${reason(error)}; start one with \`evener up\``,
         1,
         error,
@@ -98,9 +106,15 @@ export function adminClient({
   return {
     url,
     get: (path, answer, query = {}) => call(withQuery(path, query), answer, { method: "GET" }),
-    post: (path, answer, body) => call(path, answer, { method: "POST", body: JSON.stringify(body) }),
+    post: (path, answer, body, once) => call(path, answer, { method: "POST", body: JSON.stringify(body), once }),
     text: (path, query = {}) => send(withQuery(path, query), { method: "GET" }),
   };
+}
+
+/** Nothing was where there is no connection. */
+function wasSent(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === undefined || !["ECONNREFUSED", "ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH"].includes(code);
 }
 
 function withQuery(path: string, query: Record<string, string | undefined>): string {

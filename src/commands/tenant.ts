@@ -1,7 +1,8 @@
 /** `evener tenant create|list|terms|credit`: who is metered and billed, on which terms, and what they paid. */
+import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import { z } from "zod";
-import { adminClient } from "./admin-client.ts";
+import { NoAnswer, adminClient } from "./admin-client.ts";
 import { CliError } from "./cli-error.ts";
 import { print, printJson } from "./print.ts";
 import { printable, renderTable } from "./table.ts";
@@ -105,10 +106,20 @@ export function register(program: Command): void {
     .argument("<name>", "the tenant")
     .argument("<usd>", "the amount, as in 50, 12.50 or -5")
     .option("--note <text>", "what it is; stands on the invoice")
+    .option("--once <text>", "pay in once, however often it is called with this text, such as a transfer's number")
     .option("--json", "print JSON")
-    .action(async (name: string, usd: string, options: { note?: string; json?: true }) => {
+    .action(async (name: string, usd: string, options: { note?: string; once?: string; json?: true }) => {
       const body = { amount_usd: usd, note: options.note };
-      const credit = await adminClient().post(`/tenants/${encodeURIComponent(name)}/credits`, Credit, body);
+      const once = options.once ?? randomUUID();
+      if (!/^[\x21-\x7e]{1,200}$/.test(once))
+        throw new CliError("--once takes 1 to 200 letters, digits and signs, without spaces, as in 2026-11-4711", 2);
+      const path = `/tenants/${encodeURIComponent(name)}/credits`;
+      const credit = await adminClient()
+        .post(path, Credit, body, once)
+        .catch((error: unknown) => {
+          if (!(error instanceof NoAnswer)) throw error;
+          throw new CliError(`${error.message}; it may have been paid in: call again with --once ${once}`, 1, error);
+        });
       if (options.json) return printJson(credit);
       const whose = printable(credit.tenant);
       const done = credit.amount_usd.startsWith("-")

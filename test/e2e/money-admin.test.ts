@@ -380,7 +380,9 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
       await charge(test.store, [{ ...of, model: "big", usage }]);
       const day = new Date().toISOString().slice(0, 10);
       const path = `/invoices?tenant=payer&month=${day.slice(0, 7)}`;
-      const page = (await ask("GET", `${path}&format=html`)).text.replaceAll(/<[^>]+>/g, "|").replaceAll(/[|\n]+/g, "|");
+      const page = (await ask("GET", `${path}&format=html`)).text
+        .replaceAll(/<[^>]+>/g, "|")
+        .replaceAll(/[|\n]+/g, "|");
       expect(page).toContain("|Total|USD 0.10|");
       expect(page).toContain(
         "|Balance before|0.0000000|Paid in|4.7500000|Charged|\u22120.1005004|Balance after|4.6494996|",

@@ -88,6 +88,9 @@ describe("tenants", () => {
     expect(await run("tenant", "credit", "pre", "-0.50")).toMatch(
       /^Took USD 0\.50 out of the account of pre; balance USD 49\.50 \(crd_/,
     );
+    const once = ["tenant", "credit", "pre", "7", "--once", "transfer-8"] as const;
+    for (let time = 0; time < 2; time++) expect(await run(...once)).toContain("with USD 7.00; balance USD 56.50 (");
+    expect(await run("tenant", "credit", "pre", "-7")).toContain("balance USD 49.50 (");
     expect(await run("tenant", "terms", "post", "--prepaid")).toContain("post is prepaid now");
     const listed = JSON.parse(await run("tenant", "list", "--json")) as Record<string, string>[];
     expect(listed.find((each) => each["name"] === "pre")).toMatchObject({ terms: "prepaid", balance_usd: "49.50" });
@@ -105,6 +108,10 @@ describe("tenants", () => {
     expect(await refused("tenant", "terms", "pre")).toMatchObject([
       2,
       expect.stringContaining("--prepaid or --postpaid"),
+    ]);
+    expect(await refused("tenant", "credit", "pre", "1", "--once", "transfer 8")).toMatchObject([
+      2,
+      expect.stringContaining("without spaces"),
     ]);
     expect(await refused("tenant", "credit", "pre", "a lot")).toMatchObject([
       2,
