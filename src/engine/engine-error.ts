@@ -115,7 +115,7 @@ function concessionOf(status: number, message: string): Concession | undefined {
 }
 
 /**
- * llama.cpp, where its slots share one cache (`--kv-unified`, its default): together they have filled it, and every answer under
+ * llama.cpp, where its slots share one cache (`--kv-unified`, the default without `--parallel`): together they have filled it, and every answer under
  * way ends so, however short its prompt. Recorded from two prompts of 250 tokens in a window of 512.
  */
 function isFullCache(body: ErrorBody): boolean {

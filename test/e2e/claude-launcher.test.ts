@@ -97,8 +97,9 @@ describe("refusing, in one line and before the client starts", () => {
   const cases: [what: string, env: () => Record<string, string>, message: RegExp][] = [
     [
       "a gateway that is down",
-      () => ({ EVENER_URL: "http://127.0.0.1:1", EVENER_KEY: "k" }),
-      /no gateway answers at http:\/\/127\.0\.0\.1:1; /,
+      // Nobody listens there, and fetch does not refuse the port by itself, as it does many low ones.
+      () => ({ EVENER_URL: "http://127.0.0.1:44", EVENER_KEY: "k" }),
+      /no gateway answers at http:\/\/127\.0\.0\.1:44: connection refused; /,
     ],
     ["a key that is wrong", () => ({ EVENER_KEY: "sk-evener-wrong" }), /does not accept the key; /],
     [

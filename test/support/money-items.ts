@@ -21,6 +21,7 @@ export const OWNER = { owner: "test", leaseMs: LEASE };
 export const HOLD = holdFor(PRICES, 1_000, 1_000);
 
 export type Money = {
+  readonly kind: Store["kind"];
   readonly store: Store;
   /** Reserves one item. */
   one(item: ReserveItem): Promise<ReserveResult>;
@@ -28,7 +29,7 @@ export type Money = {
 
 /** Describes what must hold on each kind of store that is there; after each test the ledger must be sound. */
 export function onEachStore(describeMoney: (money: Money) => void): void {
-  describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ open }) => {
+  describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money on $kind", ({ kind, open }) => {
     let test: TestStore;
     beforeAll(async () => {
       test = await open();
@@ -38,6 +39,7 @@ export function onEachStore(describeMoney: (money: Money) => void): void {
     afterAll(() => test.dispose());
 
     describeMoney({
+      kind,
       get store() {
         return test.store;
       },
