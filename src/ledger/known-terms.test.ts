@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type KnownTerms, createKnownTerms } from "./known-terms.ts";
-import { EVERYTHING, type MoneyChange } from "./money-change.ts";
+import type { MoneyChange } from "./money-change.ts";
 import type { ReserveItem, ReserveResult } from "./statements.ts";
 
 const PRICE = { id: 1, inputUncached: 1_000n, cacheRead: 1_000n, cacheWrite: 1_000n, output: 1_000n };
@@ -62,7 +62,7 @@ test("an answer that was overtaken by a newer one, or by a change, is not believ
   known.learn(item(0), heard({ tenantUnspent: 99n, price: { ...PRICE, id: 2 } }), before);
   expect(known.admit(item(11))).toBeUndefined();
   expect(known.admit(item(10))).toMatchObject({ price: { id: 1 } });
-  known.changed(EVERYTHING);
+  known.changed({ tenantId: "t" });
   expect(known.admit(item(0))).toBeUndefined();
   known.learn(item(0), heard(), later);
   expect(known.admit(item(0))).toBeUndefined();
@@ -131,7 +131,7 @@ test("the budget that is spent furthest is known until its period ends, somethin
   expect(known.cap("t", "k")).toBeUndefined();
   known.learn(item(0), heard({ cap }), performance.now());
   expect(known.cap("t", "k")).toEqual(cap);
-  known.changed(EVERYTHING);
+  known.changed({ tenantId: "t" });
   expect(known.cap("t", "k")).toBeUndefined();
 });
 

@@ -8,7 +8,7 @@
 import type { SpendCap } from "../conversation/spend-cap.ts";
 import type { TokenPrices } from "./money.ts";
 import { least } from "./limits.ts";
-import { EVERYTHING, type MoneyChange } from "./money-change.ts";
+import type { MoneyChange } from "./money-change.ts";
 import { holdFor } from "./money.ts";
 import type { ReserveItem, ReserveResult } from "./statements.ts";
 
@@ -22,7 +22,7 @@ export type KnownTerms = {
   /** Takes in what the database has decided. `askedAt`: `performance.now()` before it was asked. */
   learn(item: ReserveItem, result: ReserveResult, askedAt: number): void;
   /** Somebody has changed prices, terms or budgets: what was heard of it is forgotten, and so is what was asked before and is answered later. */
-  changed(what: MoneyChange | typeof EVERYTHING): void;
+  changed(what: MoneyChange): void;
   /** The terms for a request that nothing can refuse, known a moment ago; undefined: ask the database. */
   free(tenantId: string, keyId: string, model: string): AdmittedTerms | undefined;
   /** The terms for a request while the database is away; undefined: not known well enough, or no room. */
@@ -112,10 +112,7 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
       } else if (tenants.get(tenant_id)?.terms !== terms) tenants.delete(tenant_id);
     },
     changed(what) {
-      if (what === EVERYTHING) {
-        changes.all();
-        for (const known of [tenants, keys, prices]) known.clear();
-      } else if ("model" in what) {
+      if ("model" in what) {
         changes.note(prices, what.model);
         prices.delete(what.model);
       } else if (what.keyId !== undefined) {

@@ -54,7 +54,8 @@ export type Ledger = {
   record(row: UsageRow): Promise<void>;
   /**
    * Call after a price, an account's terms or a budget was changed here: it holds from the next request on, and while the database is away
-   * nobody is let in on what was heard of it before. Other gateways on the same database hear of it within a second, while that answers them.
+   * nobody is let in on what was heard of it before. In other gateways a first price for a model holds after two seconds at the latest, and what was
+   * heard last holds during an outage.
    */
   changed(what: MoneyChange): void;
   readonly status: LedgerStatus;
@@ -89,8 +90,6 @@ export type LedgerOptions = {
   leaseMs?: number;
   checkpointMs?: number;
   sweepMs?: number;
-  /** How often it is asked what was changed through other gateways. */
-  lookMs?: number;
   /** How long a request waits for the database before it is taken to be away. */
   patienceMs?: number;
   /** How often tables are vacuumed and, with the embedded database, its files are synced and the journal starts anew. */

@@ -5,7 +5,6 @@ import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
 import { withPatience } from "../db/with-patience.ts";
-import { createChangesElsewhere } from "./changes-elsewhere.ts";
 import { createCheckpointer } from "./checkpointer.ts";
 import { createFinisher } from "./finisher.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -27,9 +26,6 @@ const MOST_A_STATEMENT = 256;
 const RESERVE_LINGER_MS = 2;
 /** A second of tokens is the most that a death may cost; the rest is for a machine that is busy, and for what is on its way then. */
 const CHECKPOINT_MS = 250;
-
-/** A gateway that loses the database knows of changes through others until so long before. */
-const LOOK_MS = 1_000;
 
 /** Behind a network, who is silent is away. The embedded database is there or says so: silent, it has much to do. */
 const PATIENCE_MS = { postgres: 2_000, pglite: 10_000 } as const;
@@ -70,9 +66,6 @@ export function createLedger(
     leaseMs,
     sweepMs: options.sweepMs ?? 5_000,
     everyMs: options.upkeepMs ?? 60_000,
-    lookMs: options.lookMs ?? LOOK_MS,
-    // The embedded database has no other gateways.
-    ...(store.kind === "postgres" && { look: createChangesElsewhere(store, (what) => known.changed(what)) }),
     onProblem,
   });
   let finishing = 0;

@@ -1,4 +1,4 @@
-/** What the ledger does beside requests: settles what dead gateways left, hears what others changed, keeps its small tables small, and lets the journal be emptied. */
+/** What the ledger does beside requests: settles what dead gateways left, keeps its small tables small, and lets the journal be emptied. */
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -15,9 +15,6 @@ export type UpkeepOptions = {
   leaseMs: number;
   sweepMs: number;
   everyMs: number;
-  lookMs: number;
-  /** Asks what other gateways have changed. */
-  look?: () => Promise<void>;
   onProblem: (what: string, error?: unknown) => void;
 };
 
@@ -25,7 +22,7 @@ export type UpkeepOptions = {
 const BUSY_TABLES = ["hold", "account", "budget_period", "usage_hour"];
 
 export function startUpkeep(store: Store, journal: Journal, presence: Presence, options: UpkeepOptions): Upkeep {
-  const { leaseMs, sweepMs, everyMs, lookMs, look, onProblem } = options;
+  const { leaseMs, sweepMs, everyMs, onProblem } = options;
   let work = 0;
 
   const sweep = async (): Promise<void> => {
@@ -61,8 +58,6 @@ export function startUpkeep(store: Store, journal: Journal, presence: Presence, 
     }, ms).unref();
   };
   const timers = [every(sweepMs, "sweeping expired holds", sweep), every(everyMs, "the ledger's upkeep", tidy)];
-  if (look !== undefined)
-    timers.push(every(lookMs, "asking what was changed", async () => (presence.away ? undefined : look())));
 
   return {
     worked() {

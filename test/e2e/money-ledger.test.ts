@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { audit } from "../../src/admission/audit.ts";
 import type { GatewayError } from "../../src/conversation/errors.ts";
 import { type Store, openStore } from "../../src/db/open-store.ts";
 import { costOf } from "../../src/ledger/money.ts";
@@ -33,7 +32,7 @@ import { STORE_KINDS, type TestStore } from "../support/stores.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 /** Nothing happens by itself but what a test waits for. */
-const QUIET = { checkpointMs: 3_600_000, sweepMs: 3_600_000, upkeepMs: 3_600_000, lookMs: 3_600_000 };
+const QUIET = { checkpointMs: 3_600_000, sweepMs: 3_600_000, upkeepMs: 3_600_000 };
 
 async function problem(promise: Promise<unknown>): Promise<GatewayError> {
   return promise.then(
@@ -402,14 +401,13 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
     let dataDir: string;
     let ledger: Ledger;
     let problems: string[];
-    const start = (options: Partial<LedgerOptions> = {}): Promise<Ledger> =>
+    const start = (): Promise<Ledger> =>
       openLedger(store, {
         dataDir,
         ...QUIET,
         checkpointMs: 50,
         patienceMs: 300,
         onProblem: (what) => problems.push(what),
-        ...options,
       });
     beforeEach(async () => {
       test = await open();
@@ -553,31 +551,6 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       await proxy.cut();
       expect([await admits(changed), await admits(other, "dear")]).toEqual([false, false]);
       expect([await admits(other), await admits(other, "cheap")]).toEqual([true, true]);
-      await proxy.mend();
-    });
-
-    it("hears of changes through other gateways, while the database is there, and of what they concern", async () => {
-      await ledger.close(5_000);
-      ledger = await start({ lookMs: 20 });
-      const [richer, poorer, other] = [await addPayer(store), await addPayer(store), await addPayer(store)];
-      await addPrice(store, "repriced");
-      const repriced = rowOf(other, { model: "repriced" });
-      for (const payer of [richer, poorer, other]) await warm(payer);
-      await (await ledger.reserve(requestOf(repriced))).void();
-      // What another gateway's admin API does.
-      const changes = [
-        { action: "tenant.terms", subject: richer.tenantId, detail: {} },
-        { action: "budget.set", subject: "bud_1", detail: { tenant: poorer.tenantId, key: poorer.keyId } },
-        { action: "price.set", subject: "repriced", detail: {} },
-      ] as const;
-      for (const change of changes) await audit(test.store.db, { actor: "adm_other", ...change });
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      await proxy.cut();
-      for (const row of [rowOf(richer), rowOf(poorer), repriced])
-        expect(await problem(ledger.reserve(requestOf({ ...row, requestId: newRequestId() })))).toMatchObject({
-          code: "store_unavailable",
-        });
-      await (await ledger.reserve(requestOf(rowOf(other)))).void();
       await proxy.mend();
     });
 
