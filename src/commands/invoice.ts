@@ -105,9 +105,7 @@ function creditsTable({ credits }: z.infer<typeof Invoice>): string {
 
 function accountTable({ account }: z.infer<typeof Invoice>): string {
   if (account === null) return "";
-  const lines = accountLines(account);
-  const amounts = alignDecimals(lines.map(({ amount }) => amount));
-  const rows = lines.map(({ name }, index) => [name, amounts[index] ?? ""]);
+  const rows = accountLines(account).map(({ name, amount }) => [name, amount]);
   const table = renderTable({
     columns: [{ title: "ACCOUNT" }, { title: "AMOUNT USD", align: "right" }],
     rows: rows.slice(0, -1),

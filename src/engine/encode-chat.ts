@@ -1,4 +1,5 @@
 /** Encodes a request for an engine: the body of `POST /v1/chat/completions`, and of `/tokenize` for the same prompt. */
+import { isObject } from "../base/is-object.ts";
 import type { ChatRequest, JsonObject, OutputFormat } from "../conversation/request.ts";
 import type { EngineMessage } from "./prompt/engine-message.ts";
 import { engineMessages } from "./prompt/engine-messages.ts";
@@ -179,8 +180,4 @@ function responseFormat(output: OutputFormat): JsonObject {
   if (output.type === "json-object") return { type: "json_object" };
   const { name, schema, strict } = output;
   return { type: "json_schema", json_schema: { name, schema, strict } };
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

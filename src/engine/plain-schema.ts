@@ -2,6 +2,7 @@
  * A JSON Schema without what engines' grammars differ in. What is left says which fields there are and of which type, which every grammar
  * can; bounds, patterns, formats and conditions go, and are for whoever asked to check.
  */
+import { isObject } from "../base/is-object.ts";
 import type { JsonObject } from "../conversation/request.ts";
 
 /** Keywords whose value is a schema, a list of schemas, or schemas by name. */
@@ -13,7 +14,8 @@ const TYPES = new Set(["object", "array", "string", "number", "integer", "boolea
 
 export type PlainSchema = {
   schema: JsonObject;
-  /** The keywords that are gone, each once. */ dropped: ReadonlySet<string>;
+  /** The keywords that are gone, each once. */
+  dropped: ReadonlySet<string>;
 };
 
 /** Keys keep their order, because engines write schemas into the prompt. A schema with nothing to drop comes back equal. */
@@ -74,8 +76,4 @@ function isKept(keyword: string, value: unknown, schema: JsonObject): boolean {
     default:
       return SCHEMA.has(keyword) || LIST.has(keyword) || BY_NAME.has(keyword) || KEPT.has(keyword);
   }
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

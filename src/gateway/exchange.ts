@@ -78,7 +78,8 @@ export class Exchange<Info extends EngineInfo> {
   #over = false;
   #cut = false;
   #held = false;
-  readonly #amended = new Set<Concession | "window">();
+  /** Made when it is needed: most requests are never refused. */
+  #amended: Set<Concession | "window"> | undefined;
   #retriedEmpty = false;
   /** Whether the replica has said anything, if only a refusal. */
   #heard = false;
@@ -263,8 +264,8 @@ export class Exchange<Info extends EngineInfo> {
       return;
     }
     const amendable = error.code === "prompt_too_long" ? "window" : error.concession;
-    if (amendable !== undefined && replica !== undefined && !this.#amended.has(amendable)) {
-      this.#amended.add(amendable);
+    if (amendable !== undefined && replica !== undefined && this.#amended?.has(amendable) !== true) {
+      (this.#amended ??= new Set()).add(amendable);
       this.#plan.amend(error, replica).then(
         (body) => this.#again(body),
         (thrown: unknown) => this.#end({ type: "error", error: thrown instanceof GatewayError ? thrown : error }),

@@ -1,4 +1,5 @@
 /** Knows the gateway's answer to `GET /v1/evener/launch`: the models, their windows, and which model each family means. */
+import { isObject } from "../base/is-object.ts";
 
 /** One served model. Figures are tokens; `null` where the engine does not say. */
 export type ServedModel = { id: string; context_window: number | null; max_output: number | null };
@@ -60,7 +61,7 @@ export function readGatewayFacts(body: string): GatewayFacts | undefined {
   } catch {
     return undefined;
   }
-  if (!isRecord(value) || !Array.isArray(value["models"]) || !isRecord(value["families"])) return undefined;
+  if (!isObject(value) || !Array.isArray(value["models"]) || !isObject(value["families"])) return undefined;
   const { opus, sonnet, haiku, default: main } = value["families"];
   const models = value["models"].filter(isServedModel);
   if (models.length !== value["models"].length) return undefined;
@@ -71,7 +72,7 @@ export function readGatewayFacts(body: string): GatewayFacts | undefined {
 
 function isServedModel(value: unknown): value is ServedModel {
   return (
-    isRecord(value) &&
+    isObject(value) &&
     isName(value["id"]) &&
     isTokensOrNull(value["context_window"]) &&
     isTokensOrNull(value["max_output"])
@@ -84,10 +85,6 @@ function isTokensOrNull(value: unknown): boolean {
 
 function isName(value: unknown): value is string {
   return typeof value === "string" && value !== "";
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** What fetch hides behind "fetch failed": a refused connection, a certificate that is not trusted. */

@@ -2,6 +2,7 @@
  * Claude Code with thinking switched off (`MAX_THINKING_TOKENS=0`, `CLAUDE_CODE_DISABLE_THINKING=1`) leaves the field `thinking` out of its requests
  * (2.1.197, 2.1.330). To Anthropic's API that means no thinking; a model that thinks by default has to be told.
  */
+import { isObject } from "../base/is-object.ts";
 import type { Environment } from "./claude-code-variables.ts";
 
 /** The user's CLAUDE_CODE_EXTRA_BODY with thinking switched off in it; undefined to leave it as it is. */
@@ -22,7 +23,7 @@ function parseObject(text: string | undefined): object | undefined {
   if (text === undefined || text.trim() === "") return {};
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

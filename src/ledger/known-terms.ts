@@ -66,6 +66,11 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
   /** When what is known under a name was last changed: of a map here, or of all. */
   const changes = new Changes();
 
+  const forget = (known: Map<string, unknown>, name: string): void => {
+    changes.note(known, name);
+    known.delete(name);
+  };
+
   const now = (): Date => new Date(Date.now() + clockOffset);
   const unpriced = (): AdmittedTerms => ({
     accountId: null,
@@ -112,16 +117,10 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
       } else if (tenants.get(tenant_id)?.terms !== terms) tenants.delete(tenant_id);
     },
     changed(what) {
-      if ("model" in what) {
-        changes.note(prices, what.model);
-        prices.delete(what.model);
-      } else if (what.keyId !== undefined) {
-        const key = `${what.tenantId} ${what.keyId}`;
-        changes.note(keys, key);
-        keys.delete(key);
-      } else {
-        changes.note(tenants, what.tenantId);
-        tenants.delete(what.tenantId);
+      if ("model" in what) forget(prices, what.model);
+      else if (what.keyId !== undefined) forget(keys, `${what.tenantId} ${what.keyId}`);
+      else {
+        forget(tenants, what.tenantId);
         // The budget that is spent furthest may be the tenant's.
         for (const key of keys.keys()) if (key.startsWith(`${what.tenantId} `)) keys.delete(key);
       }
@@ -184,13 +183,11 @@ class Changes {
   note(map: object, name: string): void {
     let times = this.#at.get(map);
     if (times === undefined) this.#at.set(map, (times = new Map()));
-    if (times.size >= MOST_CHANGES) this.all();
-    else times.set(name, performance.now());
-  }
-
-  all(): void {
-    this.#all = performance.now();
-    this.#at.clear();
+    if (times.size < MOST_CHANGES) times.set(name, performance.now());
+    else {
+      this.#all = performance.now();
+      this.#at.clear();
+    }
   }
 
   /** Whether its changes were all before that. */

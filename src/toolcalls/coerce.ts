@@ -1,5 +1,5 @@
 /** Turns a value into what its schema asks for where nothing is lost by it: the schema guides, never the value. */
-import { isObject } from "./declared-tool.ts";
+import { isObject } from "../base/is-object.ts";
 import { exactNumber, numberSource, readExact } from "../base/exact-json.ts";
 import { LenientJson } from "./lenient-json.ts";
 

@@ -1,4 +1,5 @@
 /** The tools of one request, as far as recovery needs them: names at once, schemas only when a call may have been found. */
+import { isObject } from "../base/is-object.ts";
 import type { JsonObject } from "../conversation/request.ts";
 
 export type DeclaredTool = { name: string; schema: JsonObject };
@@ -22,10 +23,6 @@ export function shapeOf(tool: DeclaredTool): ToolShape {
   };
   shapes.set(tool.schema, shape);
   return shape;
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** What recovery knows of a request's tools; makes nothing of them until it is asked. */

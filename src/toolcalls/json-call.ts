@@ -1,6 +1,6 @@
 /** Reads calls that are JSON: an object with the name and arguments, OpenAI's nested form, or an array of them. */
 import { asByteText, fromByteText } from "../conversation/byte-text.ts";
-import { isObject } from "./declared-tool.ts";
+import { isObject } from "../base/is-object.ts";
 import { readExact } from "../base/exact-json.ts";
 import { LenientJson, type Member, written } from "./lenient-json.ts";
 import { matchKeys, matchName } from "./match-name.ts";

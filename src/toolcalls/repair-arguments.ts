@@ -3,7 +3,8 @@
  * What is valid as it came stays as it came, byte for byte.
  */
 import type { JsonObject } from "../conversation/request.ts";
-import { type DeclaredTool, isObject, shapeOf } from "./declared-tool.ts";
+import { isObject } from "../base/is-object.ts";
+import { type DeclaredTool, shapeOf } from "./declared-tool.ts";
 import { readExact } from "../base/exact-json.ts";
 import { fitArguments } from "./fit-arguments.ts";
 import { LenientJson, escaped } from "./lenient-json.ts";

@@ -1,9 +1,10 @@
 /** Answers of a real llama.cpp with a real small model, through the built gateway: what it does otherwise than vLLM. */
-import Anthropic from "@anthropic-ai/sdk";
+import type Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
 import { promptTokens, usageRows } from "../support/usage.ts";
+import { clients } from "../support/wire-gateway.ts";
 import { type LlamaCpp, SERVED_MODEL, startLlamaCpp } from "./support/llama-cpp.ts";
 
 const WINDOW = 2_048;
@@ -36,8 +37,7 @@ describe("a real llama.cpp with SmolLM2-135M", () => {
   beforeAll(async () => {
     llama = await startLlamaCpp({ window: WINDOW });
     evener = await startEvener({ engines: [llama.url] });
-    anthropic = new Anthropic({ baseURL: evener.url, apiKey: evener.key, maxRetries: 0 });
-    openai = new OpenAI({ baseURL: `${evener.url}/v1`, apiKey: evener.key, maxRetries: 0 });
+    ({ anthropic, openai } = clients(evener));
   });
   afterAll(async () => {
     await evener?.stop();

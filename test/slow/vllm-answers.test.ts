@@ -5,12 +5,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Anthropic from "@anthropic-ai/sdk";
-import OpenAI from "openai";
+import type Anthropic from "@anthropic-ai/sdk";
+import type OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { installClaude, runClaude } from "../support/claude.ts";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
 import { promptTokens, usageRows } from "../support/usage.ts";
+import { clients } from "../support/wire-gateway.ts";
 import { type Counters, SERVED_MODEL, type Vllm, WINDOWS, startVllm } from "./support/vllm.ts";
 
 const WEATHER_SCHEMA = {
@@ -42,8 +43,7 @@ describe("a real vLLM with SmolLM2-135M", () => {
     vllm = await startVllm({ model: "smollm2" });
     before = await vllm.counters();
     evener = await startEvener({ engines: [vllm.url] });
-    anthropic = new Anthropic({ baseURL: evener.url, apiKey: evener.key, maxRetries: 0 });
-    openai = new OpenAI({ baseURL: `${evener.url}/v1`, apiKey: evener.key, maxRetries: 0 });
+    ({ anthropic, openai } = clients(evener));
   });
   afterAll(async () => {
     await evener?.stop();

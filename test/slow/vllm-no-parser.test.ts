@@ -2,11 +2,12 @@
  * A real vLLM as `vllm serve MODEL` starts it, without a parser for tool calls, which refuses every request with tools; and what its
  * grammars refuse of schemas. Through the built gateway both are answered.
  */
-import Anthropic from "@anthropic-ai/sdk";
+import type Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningEvener, startEvener } from "../support/evener.ts";
 import { usageRows } from "../support/usage.ts";
+import { clients } from "../support/wire-gateway.ts";
 import { SERVED_MODEL, type Vllm, startVllm } from "./support/vllm.ts";
 
 const PARAMETERS = { type: "object" as const, properties: { city: { type: "string" } }, required: ["city"] };
@@ -23,8 +24,7 @@ describe("a real vLLM without a tool-call parser", () => {
   beforeAll(async () => {
     vllm = await startVllm({ model: "smollm2", withoutToolParser: true });
     evener = await startEvener({ engines: [vllm.url] });
-    anthropic = new Anthropic({ baseURL: evener.url, apiKey: evener.key, maxRetries: 0 });
-    openai = new OpenAI({ baseURL: `${evener.url}/v1`, apiKey: evener.key, maxRetries: 0 });
+    ({ anthropic, openai } = clients(evener));
   });
   afterAll(async () => {
     await evener?.stop();

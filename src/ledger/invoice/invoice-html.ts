@@ -84,10 +84,9 @@ ${rows.join("\n")}
 function accountTable({ account, until }: InvoiceJson): string {
   if (account === null) return "";
   const lines = accountLines(account);
-  const amounts = alignDecimals(lines.map(({ amount }) => amount));
   const rows = lines.map(
-    ({ name }, index) =>
-      `<tr${index === lines.length - 1 ? ' class="closing"' : ""}><td>${name}</td><td class="n">${grouped(amounts[index] ?? "")}</td></tr>`,
+    ({ name, amount }, index) =>
+      `<tr${index === lines.length - 1 ? ' class="closing"' : ""}><td>${name}</td><td class="n">${grouped(amount)}</td></tr>`,
   );
   return `<h2>Account, to ${DAY.format(Date.parse(until) - 1)}</h2>
 <table class="credits"><thead><tr><th>Below zero: owed</th><th class="n">Amount, USD</th></tr></thead>

@@ -66,13 +66,10 @@ export function invoiceJson(invoice: Invoice) {
 
 export type InvoiceJson = ReturnType<typeof invoiceJson>;
 
-/** The account's lines in their order, each with its sign, so that the first three add up to the last. */
+/** The account's lines in their order, each with its sign, so that the first three add up to the last; their points under each other. */
 export function accountLines(account: NonNullable<InvoiceJson["account"]>): { name: string; amount: string }[] {
   const { opening_usd, paid_in_usd, charged_usd, closing_usd } = account;
-  return [
-    { name: "Balance before", amount: opening_usd },
-    { name: "Paid in", amount: paid_in_usd },
-    { name: "Charged", amount: charged_usd },
-    { name: "Balance after", amount: closing_usd },
-  ];
+  const amounts = alignDecimals([opening_usd, paid_in_usd, charged_usd, closing_usd]);
+  const names = ["Balance before", "Paid in", "Charged", "Balance after"];
+  return names.map((name, index) => ({ name, amount: amounts[index] ?? "" }));
 }
