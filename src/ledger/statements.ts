@@ -71,7 +71,7 @@ export type CheckpointResult = {
 };
 
 const RESERVE: Statement = { name: "ledger-reserve", text: "SELECT * FROM ledger_reserve($1, $2, $3)" };
-const CHECKPOINT: Statement = { name: "ledger-checkpoint", text: "SELECT * FROM ledger_checkpoint($1, $2, $3)" };
+const CHECKPOINT: Statement = { name: "ledger-checkpoint", text: "SELECT * FROM ledger_checkpoint($1, $2)" };
 const SETTLE: Statement = { name: "ledger-settle", text: "SELECT * FROM ledger_settle($1, $2, $3, $4)" };
 const RECORD: Statement = { name: "ledger-record", text: "SELECT * FROM ledger_record($1)" };
 const SWEEP: Statement = { name: "ledger-sweep", text: "SELECT * FROM ledger_sweep($1, $2)" };
@@ -158,7 +158,7 @@ export async function checkpointHolds(
   leaseMs: number,
   items: readonly CheckpointItem[],
 ): Promise<Map<string, CheckpointResult>> {
-  const values = [interval(leaseMs), items.map((item) => item.request_id), compositeArray(CHECKPOINT_COLUMNS, items)];
+  const values = [interval(leaseMs), compositeArray(CHECKPOINT_COLUMNS, items)];
   const rows = await retried(() =>
     store.run<{ checked: string; amount: bigint; refused: string | null }>(CHECKPOINT, values),
   );

@@ -473,13 +473,13 @@ END $$;
 
 -- Notes running counts, renews leases, and enlarges holds that no longer cover what is counted and what is about to come.
 -- Answers for each hold that is there what it is now, and which limit refused a larger one. A hold that is being settled is passed by.
-CREATE FUNCTION ledger_checkpoint(p_lease interval, p_requests text[], p_items checkpoint_item[])
+CREATE FUNCTION ledger_checkpoint(p_lease interval, p_items checkpoint_item[])
 RETURNS TABLE (checked text, amount bigint, refused text) LANGUAGE plpgsql
   SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_now     timestamptz := clock_timestamp();
-  v_request text[];
+  v_item    checkpoint_item[];
   v_account bigint[];
   v_tenant  text[];
   v_key     text[];
@@ -487,17 +487,18 @@ DECLARE
   v_day     date[];
   v_refused bigint[];
 BEGIN
-  -- Holds before accounts, as in settling.
+  -- Holds before accounts, as in settling. Each item looks for its own hold: planned for a few, a join of all with all would be a loop in a loop.
   WITH mine AS MATERIALIZED (
-    SELECT * FROM hold h WHERE h.request_id = ANY (p_requests) ORDER BY h.request_id FOR NO KEY UPDATE SKIP LOCKED),
+    SELECT i AS item, h.account_id, h.tenant_id, h.key_id, h.reserved_at, h.price_id, h.amount
+    FROM unnest(p_items) i JOIN hold h ON h.request_id = i.request_id
+    WHERE i.checkpoint > h.checkpoint FOR NO KEY UPDATE OF h SKIP LOCKED),
   short AS (
-    SELECT m.request_id, m.account_id, m.tenant_id, m.key_id, utc_day(m.reserved_at) AS day,
-      greatest(0, cost_of(v, i.input_uncached, i.cache_read, i.cache_write, i.output::bigint + i.ahead) - m.amount) AS more
-    FROM mine m JOIN unnest(p_items) i USING (request_id) LEFT JOIN price_version v ON v.id = m.price_id
-    WHERE i.checkpoint > m.checkpoint)
-  SELECT array_agg(request_id), array_agg(CASE WHEN more > 0 THEN account_id END), array_agg(tenant_id), array_agg(key_id), array_agg(more),
-    array_agg(day)
-  INTO v_request, v_account, v_tenant, v_key, v_more, v_day
+    SELECT m.*, greatest(0, cost_of(v, (m.item).input_uncached, (m.item).cache_read, (m.item).cache_write,
+      (m.item).output::bigint + (m.item).ahead) - m.amount) AS more
+    FROM mine m LEFT JOIN price_version v ON v.id = m.price_id)
+  SELECT array_agg(item), array_agg(CASE WHEN more > 0 THEN account_id END), array_agg(tenant_id), array_agg(key_id), array_agg(more),
+    array_agg(utc_day(reserved_at))
+  INTO v_item, v_account, v_tenant, v_key, v_more, v_day
   FROM short;
 
   IF 0 < ANY (v_more) THEN
@@ -509,10 +510,11 @@ BEGIN
   WITH noted AS (
     UPDATE hold h SET checkpoint = i.checkpoint, checkpoint_at = v_now, lease_until = greatest(h.lease_until, v_now + p_lease),
       input_uncached = i.input_uncached, cache_read = i.cache_read, cache_write = i.cache_write, output = i.output, reasoning = i.reasoning,
-      amount = h.amount + CASE WHEN s.refused IS NULL THEN s.more ELSE 0 END
-    FROM unnest(v_request, v_more, v_refused) AS s (request_id, more, refused) JOIN unnest(p_items) i USING (request_id)
-    WHERE h.request_id = s.request_id AND h.request_id = ANY (p_requests)
-    RETURNING h.request_id, h.amount, s.refused)
+      amount = h.amount + CASE WHEN i.refused IS NULL THEN i.more ELSE 0 END
+    FROM unnest(v_item, v_more, v_refused) AS i (request_id, checkpoint, input_uncached, cache_read, cache_write, output, reasoning, ahead,
+      more, refused)
+    WHERE h.request_id = i.request_id
+    RETURNING h.request_id, h.amount, i.refused)
   SELECT n.request_id, n.amount,
     CASE WHEN n.refused = 0 THEN 'account' WHEN n.refused IS NOT NULL THEN
       (SELECT CASE WHEN b.key_id IS NULL THEN 'tenant ' ELSE 'key ' END || b.period || ' budget' FROM budget b WHERE b.id = n.refused) END
