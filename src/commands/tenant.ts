@@ -1,4 +1,4 @@
-/** `evener tenant create|list|terms|credit`: who is metered and billed, on which terms, and what they paid. */
+/** `evener tenant create|list|terms|credit|rename|archive`: who is metered and billed, on which terms, and what they paid. */
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import { z } from "zod";
@@ -126,6 +126,31 @@ export function register(program: Command): void {
         ? `Took USD ${credit.amount_usd.slice(1)} out of the account of ${whose}`
         : `Credited ${whose} with USD ${credit.amount_usd}`;
       print(`${done}; balance USD ${credit.balance_usd} (${credit.id}).`);
+    });
+
+  tenant
+    .command("rename")
+    .description("give a tenant another name; its keys, usage and invoices stay")
+    .argument("<name>", "the tenant")
+    .argument("<new-name>", "letters, digits, spaces and . _ - @ + : /")
+    .option("--json", "print JSON")
+    .action(async (name: string, newName: string, options: { json?: true }) => {
+      const renamed = await adminClient().post(`/tenants/${encodeURIComponent(name)}/name`, Tenant, { name: newName });
+      if (options.json) return printJson(renamed);
+      print(`Tenant ${printable(name)} is ${printable(renamed.name)} now (${renamed.id}).`);
+    });
+
+  tenant
+    .command("archive")
+    .description("end a tenant for good: its keys are refused; its usage, invoices and balance stay")
+    .argument("<name>", "the tenant")
+    .option("--json", "print JSON")
+    .action(async (name: string, options: { json?: true }) => {
+      const archived = await adminClient().post(`/tenants/${encodeURIComponent(name)}/archive`, Tenant, {});
+      if (options.json) return printJson(archived);
+      print(
+        `Archived tenant ${printable(archived.name)} (${archived.id}): its keys are refused from now on, by other gateways within ten seconds. Its usage, invoices and balance (USD ${archived.balance_usd}) stay.`,
+      );
     });
 }
 

@@ -1,10 +1,12 @@
-/** `POST /admin/v1/tenants`, `GET /admin/v1/tenants`, `POST /admin/v1/tenants/{tenant}/terms` and `…/credits`. */
+/** `POST /admin/v1/tenants`, `GET /admin/v1/tenants`, `POST /admin/v1/tenants/{tenant}/terms`, `…/credits`, `…/name` and `…/archive`. */
 import { randomUUID } from "node:crypto";
 import type { Context, Hono } from "hono";
 import { z } from "zod";
 import { audit } from "../admission/audit.ts";
+import { archiveTenant, renameTenant } from "../admission/tenant-changes.ts";
 import { type Tenant, newTenant, listTenants } from "../admission/tenants.ts";
 import { GatewayError } from "../conversation/errors.ts";
+import type { Store } from "../db/open-store.ts";
 import { type Account, type Terms, accountsByTenant, creditTenant, setTerms } from "../ledger/admin/accounts.ts";
 import { findTenant } from "../ledger/admin/find-tenant.ts";
 import { formatUsd, parseUsd } from "../ledger/money.ts";
@@ -18,10 +20,11 @@ const termsFields = {
 };
 export const NewTenantBody = z.strictObject({ name: z.string(), ...termsFields });
 export const TermsBody = z.strictObject({ ...termsFields, terms: z.enum(["prepaid", "postpaid"]) });
+export const TenantNameBody = z.strictObject({ name: z.string() });
 export const CreditBody = z.strictObject({ amount_usd: z.string(), note: z.string().optional() });
 
 export function tenantRoutes(app: Hono<AdminEnv>, options: AdminOptions): void {
-  const { store } = options;
+  const { store, keyRing } = options;
   app.post("/tenants", async (c) => {
     const body = await readBody(c, NewTenantBody);
     const terms = termsOf(body);
@@ -57,6 +60,22 @@ export function tenantRoutes(app: Hono<AdminEnv>, options: AdminOptions): void {
     return c.json(account);
   });
   app.post("/tenants/:tenant/credits", (c) => postCredit(c, options));
+  app.post("/tenants/:tenant/name", async (c) => {
+    const { name } = await readBody(c, TenantNameBody);
+    const { id } = await findTenant(store.db, c.req.param("tenant"));
+    await renameTenant(store, c.get("admin").id, id, name);
+    return c.json(await oneTenant(store, id));
+  });
+  app.post("/tenants/:tenant/archive", async (c) => {
+    const { id } = await findTenant(store.db, c.req.param("tenant"));
+    for (const key of await archiveTenant(store, c.get("admin").id, id)) keyRing.forget(key);
+    return c.json(await oneTenant(store, id));
+  });
+}
+
+async function oneTenant(store: Store, id: string) {
+  const [tenants, accounts] = await Promise.all([listTenants(store), accountsByTenant(store.db, id)]);
+  return tenantJson(tenants.find((tenant) => tenant.id === id)!, accounts.get(id));
 }
 
 async function postCredit(c: Context<AdminEnv, "/tenants/:tenant/credits">, options: AdminOptions) {

@@ -7,7 +7,7 @@ import { KeyChangeBody, KeysQuery, NewKeyBody } from "./admin-keys.ts";
 import { FocusQuery, RebuildBody } from "./admin-ledger.ts";
 import { HistoryQuery, NewPriceBody, PricesQuery } from "./admin-prices.ts";
 import { SessionQuery } from "./admin-sessions.ts";
-import { CreditBody, NewTenantBody, TermsBody } from "./admin-tenants.ts";
+import { CreditBody, NewTenantBody, TenantNameBody, TermsBody } from "./admin-tenants.ts";
 import { UsageQuery } from "./admin-usage.ts";
 import { ANSWERS } from "./openapi-answers.ts";
 import { ApiKeyBody, ApiKeysQuery } from "./organization-api-keys.ts";
@@ -42,6 +42,8 @@ export const OPERATIONS: Record<string, Operation> = {
     answer: "Credit",
     status: 201,
   },
+  [`post ${ADMIN}/tenants/{tenant}/name`]: { does: "Renames a tenant.", body: TenantNameBody, answer: "Tenant" },
+  [`post ${ADMIN}/tenants/{tenant}/archive`]: { does: "Archives a tenant; its keys end.", answer: "Tenant" },
   [`post ${ADMIN}/keys`]: { does: "Makes a virtual key.", body: NewKeyBody, answer: "NewKey", status: 201 },
   [`get ${ADMIN}/keys`]: { does: "Lists virtual keys.", query: KeysQuery, answer: "Keys" },
   [`post ${ADMIN}/keys/{id}`]: {

@@ -96,6 +96,26 @@ describe("tenants", () => {
     expect(listed.find((each) => each["name"] === "pre")).toMatchObject({ terms: "prepaid", balance_usd: "49.50" });
   });
 
+  it("are renamed and archived, and keep what is theirs", async () => {
+    await run("tenant", "create", "brief", "--prepaid");
+    await run("tenant", "credit", "brief", "3");
+    const { key } = JSON.parse(await run("key", "create", "--tenant", "brief", "--json")) as { key: string };
+    const asked = (): Promise<Response> => fetch(`${evener.url}/v1/models`, { headers: { "x-api-key": key } });
+    expect((await asked()).status).toBe(200);
+
+    expect(await run("tenant", "rename", "brief", "short")).toMatch(/^Tenant brief is short now \(ten_/);
+    expect(await refused("tenant", "rename", "short", "pre")).toMatchObject([1, expect.stringContaining("pre")]);
+    expect(await refused("tenant", "rename", "brief", "other")).toMatchObject([1, expect.stringContaining("brief")]);
+    expect((await asked()).status).toBe(200);
+
+    for (let time = 0; time < 2; time++)
+      expect(await run("tenant", "archive", "short")).toMatch(/^Archived tenant short .+ \(USD 3\.00\) stay\.$/m);
+    expect((await asked()).status).toBe(401);
+    const listed = JSON.parse(await run("tenant", "list", "--json")) as Record<string, unknown>[];
+    const short = listed.find((each) => each["name"] === "short");
+    expect(short).toMatchObject({ keys: 0, balance_usd: "3.00", archived_at: expect.any(String) });
+  });
+
   it("are refused what makes no sense", async () => {
     expect(await refused("tenant", "create", "x", "--prepaid", "--postpaid")).toMatchObject([
       2,
