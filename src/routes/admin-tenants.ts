@@ -75,7 +75,10 @@ export function tenantRoutes(app: Hono<AdminEnv>, options: AdminOptions): void {
 
 async function oneTenant(store: Store, id: string) {
   const [tenants, accounts] = await Promise.all([listTenants(store), accountsByTenant(store.db, id)]);
-  return tenantJson(tenants.find((tenant) => tenant.id === id)!, accounts.get(id));
+  return tenantJson(
+    tenants.find((tenant) => tenant.id === id)!,
+    accounts.get(id),
+  );
 }
 
 async function postCredit(c: Context<AdminEnv, "/tenants/:tenant/credits">, options: AdminOptions) {
