@@ -7,13 +7,23 @@ import { LenientJson } from "./lenient-json.ts";
 export const MISFIT = Symbol("misfit");
 
 const DEEPEST = 16;
+/** Most schemas that are looked at for one call: a few that refer to each other many times over would take for ever. About 0.1 s. */
+const MOST_STEPS = 100_000;
+
+/** What references are looked up in, and how many schemas may still be looked at. */
+export type SchemaRoot = { readonly schema: unknown; steps: number };
+
+/** One for each call. */
+export function schemaRoot(schema: unknown): SchemaRoot {
+  return { schema, steps: MOST_STEPS };
+}
 
 type Kind = "null" | "boolean" | "integer" | "number" | "string" | "array" | "object";
 
 /** Fits the value to its schema: itself where it fits already, otherwise what it must mean, or `MISFIT`. */
-export function coerce(value: unknown, schema: unknown, root: unknown, depth = 0): unknown {
-  const known = resolve(schema, root);
-  if (!isObject(known) || depth > DEEPEST) return value;
+export function coerce(value: unknown, schema: unknown, root: SchemaRoot, depth = 0): unknown {
+  const known = resolve(schema, root.schema);
+  if (!isObject(known) || depth > DEEPEST || root.steps-- <= 0) return value;
   const branches = known["anyOf"] ?? known["oneOf"];
   if (Array.isArray(branches) && branches.length > 0) return coerceToAny(value, branches, root, depth);
   const allOf = known["allOf"];
@@ -39,25 +49,27 @@ export function coerce(value: unknown, schema: unknown, root: unknown, depth = 0
   return MISFIT;
 }
 
-function coerceToAny(value: unknown, branches: readonly unknown[], root: unknown, depth: number): unknown {
-  const fitting = branches.find((branch) => fits(value, branch, root));
+function coerceToAny(value: unknown, branches: readonly unknown[], root: SchemaRoot, depth: number): unknown {
+  const fitting = branches.find((branch) => fits(value, branch, root, depth));
   if (fitting !== undefined) return coerce(value, fitting, root, depth + 1);
   for (const branch of branches) {
     const made = coerce(value, branch, root, depth + 1);
-    if (made !== MISFIT && fits(made, branch, root)) return made;
+    if (made !== MISFIT && fits(made, branch, root, depth)) return made;
   }
   return MISFIT;
 }
 
 /** Whether the value is of the schema's type, with all that an object must have. */
-function fits(value: unknown, schema: unknown, root: unknown): boolean {
-  const known = resolve(schema, root);
-  if (!isObject(known)) return true;
+function fits(value: unknown, schema: unknown, root: SchemaRoot, depth: number): boolean {
+  const known = resolve(schema, root.schema);
+  if (!isObject(known) || depth > DEEPEST || root.steps-- <= 0) return true;
   const branches = known["anyOf"] ?? known["oneOf"];
   if (Array.isArray(branches) && branches.length > 0) {
     return branches.some(
       (branch) =>
-        branch !== schema && isObject(branch) && fits(value, { ...branch, anyOf: undefined, oneOf: undefined }, root),
+        branch !== schema &&
+        isObject(branch) &&
+        fits(value, { ...branch, anyOf: undefined, oneOf: undefined }, root, depth + 1),
     );
   }
   const types = typesOf(known);
@@ -69,7 +81,7 @@ function fits(value: unknown, schema: unknown, root: unknown): boolean {
 }
 
 /** Goes on with members and elements; one that does not fit stays as it came, for the client to say. */
-function inside(value: unknown, schema: Record<string, unknown>, root: unknown, depth: number): unknown {
+function inside(value: unknown, schema: Record<string, unknown>, root: SchemaRoot, depth: number): unknown {
   if (Array.isArray(value)) {
     const items = schema["items"];
     if (items === undefined) return value;

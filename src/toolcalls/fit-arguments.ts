@@ -1,6 +1,6 @@
 /** Fits parsed arguments to their tool: other spellings of a key, types, required members. Nothing missing is made up. */
 import type { JsonObject } from "../conversation/request.ts";
-import { MISFIT, coerce } from "./coerce.ts";
+import { MISFIT, coerce, schemaRoot } from "./coerce.ts";
 import { type DeclaredTool, shapeOf } from "./declared-tool.ts";
 
 export type Fitted = { value: JsonObject; changed: boolean };
@@ -22,6 +22,7 @@ export function fitArguments(value: JsonObject, tool: DeclaredTool): Fitted | un
   const { properties, required } = shapeOf(tool);
   const entries: [string, unknown][] = [];
   const renamed = renamedKeys(Object.keys(value), tool);
+  const root = schemaRoot(tool.schema);
   let changed = renamed.size > 0;
   for (const [written, each] of Object.entries(value)) {
     const key = renamed.get(written) ?? written;
@@ -29,7 +30,7 @@ export function fitArguments(value: JsonObject, tool: DeclaredTool): Fitted | un
       entries.push([key, each]);
       continue;
     }
-    const made = coerce(each, properties.get(key), tool.schema);
+    const made = coerce(each, properties.get(key), root);
     if (made === MISFIT) {
       // `null` for what need not be there says that it is not there.
       if (each !== null || required.includes(key)) return undefined;

@@ -79,3 +79,16 @@ test("glued arguments are several calls", () => {
   const made = repairCall("bash", '{"command":"a"}{"command":"b"}{"command":"a"}', new CallVocabulary([bash]));
   expect(made?.map((call) => call.arguments)).toEqual(['{"command":"a"}', '{"command":"b"}']);
 });
+
+test("schemas that refer to each other many times over end all the same", () => {
+  const many = (name: string) => Array.from({ length: 10 }, () => ({ $ref: `#/$defs/${name}` }));
+  for (const $defs of [
+    { a: { allOf: many("a") } },
+    { a: { allOf: many("b") }, b: { anyOf: many("a") } },
+    { a: { anyOf: [{ $ref: "#/$defs/b" }, TEXT] }, b: { anyOf: [{ $ref: "#/$defs/a" }, TEXT] } },
+  ]) {
+    const declared = tool("Odd", { odd: { $ref: "#/$defs/a" } }, ["odd"]);
+    declared.schema["$defs"] = $defs;
+    expect(repairArguments('{"odd":"x"}', declared)).toEqual({ arguments: '{"odd":"x"}', repaired: false });
+  }
+});
