@@ -57,5 +57,6 @@ export function mergeAssistant(first: AssistantMessage, second: AssistantMessage
     const text = second[field];
     if (text !== undefined) first[field] = first[field] === undefined ? text : `${first[field]}\n${text}`;
   }
-  if (second.tool_calls) first.tool_calls = [...(first.tool_calls ?? []), ...second.tool_calls];
+  // Not a new list each time: there may be thousands of messages.
+  for (const call of second.tool_calls ?? []) (first.tool_calls ??= []).push(call);
 }

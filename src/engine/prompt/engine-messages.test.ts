@@ -343,3 +343,23 @@ describe("answers", () => {
     expect(render([user("1"), cut])).toEqual([{ role: "user", content: "1" }]);
   });
 });
+
+describe("conversations of a size that nobody has, but anybody may send", () => {
+  const ids = Array.from({ length: 100_000 }, (_, index) => `c${index}`);
+  const answers = ids.map((id) => toolResult(id, []));
+
+  // Each took most of a minute, in which the gateway did nothing else.
+  it("render in time by their length: many calls in one answer", () => {
+    const out = render([user("go"), assistant("", ...ids), { role: "user", content: answers.toReversed() }]);
+    expect(out).toHaveLength(2 + ids.length);
+    expect(out.at(-1)).toEqual({ role: "tool", tool_call_id: ids.at(-1), content: "" });
+  });
+
+  it("render in time by their length: many answers of one call each, all results behind the last", () => {
+    const calls = ids.map((id) => assistant("", id));
+    const out = render([user("go"), ...calls, { role: "user", content: answers }]);
+    expect(out).toHaveLength(2 + ids.length);
+    expect(out[1]).toMatchObject({ tool_calls: { length: ids.length } });
+    expect(out.slice(2)).not.toContainEqual(expect.objectContaining({ content: RESULT_MISSING }));
+  });
+});

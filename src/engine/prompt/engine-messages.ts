@@ -21,6 +21,7 @@ export function engineMessages(request: ChatRequest, profile: PromptProfile): En
   // What waits to be rendered: the calls of the last answer, and everything since.
   let calls: readonly EngineToolCall[] = [];
   let turn: TurnMessage[] = [];
+  const areAnsweredBehind = answeredBehind(conversation);
   for (const [place, message] of conversation.entries()) {
     if (message.role !== "assistant") {
       turn.push(message);
@@ -30,7 +31,7 @@ export function engineMessages(request: ChatRequest, profile: PromptProfile): En
     // A client that was cut off keeps an answer with nothing in it; some templates refuse it.
     if (isEmpty(answer)) continue;
     const written = out.at(-1);
-    if (written?.role === "assistant" && saysNothing(turn) && isAnsweredBehind(calls, conversation, place)) {
+    if (written?.role === "assistant" && saysNothing(turn) && areAnsweredBehind(calls, place)) {
       mergeAssistant(written, answer);
       calls = written.tool_calls ?? [];
       continue;
@@ -57,23 +58,47 @@ function saysNothing(turn: readonly TurnMessage[]): boolean {
 }
 
 /**
- * Whether results of these calls come after another answer, at `place`: some clients keep each part of an answer as a message of its own, and
- * all results behind the last. Told that such a call was interrupted, the model would run it again.
+ * Tells whether results of these calls come after another answer, at `place`: some clients keep each part of an answer as a message of its
+ * own, and all results behind the last. Told that such a call was interrupted, the model would run it again.
+ *
+ * To be asked of places in order. All answers before the same results share one look ahead, or a long conversation would take minutes.
  */
-function isAnsweredBehind(calls: readonly EngineToolCall[], conversation: readonly Message[], place: number): boolean {
-  const ids = new Set(calls.map(({ id }) => id));
-  let results = false;
+function answeredBehind(
+  conversation: readonly Message[],
+): (calls: readonly EngineToolCall[], place: number) => boolean {
+  /** Calls of the results that come next, and where the first of those stands. */
+  let next: ReadonlySet<string> = new Set();
+  let first = -1;
+  /** The calls that were last found among them; more may have been added since. */
+  let found: readonly EngineToolCall[] | undefined;
+  return (calls, place) => {
+    if (calls.length === 0) return false;
+    if (place >= first) {
+      ({ first, ids: next } = resultsBehind(conversation, place));
+      found = undefined;
+    }
+    if (calls === found) return true;
+    if (!calls.some(({ id }) => next.has(id))) return false;
+    found = calls;
+    return true;
+  };
+}
+
+/** The next results behind a place, up to the answer that follows them: the calls that they answer, and the place of the first. */
+function resultsBehind(conversation: readonly Message[], place: number): { first: number; ids: Set<string> } {
+  const ids = new Set<string>();
+  let first = Infinity;
   for (let at = place + 1; at < conversation.length; at++) {
     const { role, content } = conversation[at]!;
-    if (role === "assistant" && results) return false;
+    if (role === "assistant" && first < at) break;
     if (role !== "user") continue;
     for (const part of content) {
       if (part.type !== "tool-result") continue;
-      if (ids.has(part.callId)) return true;
-      results = true;
+      ids.add(part.callId);
+      first = Math.min(first, at);
     }
   }
-  return false;
+  return { first, ids };
 }
 
 /** The system text at the head, and the messages after it. */

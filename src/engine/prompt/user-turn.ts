@@ -69,20 +69,31 @@ function renderResults(
 ): Set<ToolResultPart> {
   const answered = new Set<ToolResultPart>();
   if (calls.length === 0) return answered;
-  const results: ToolResultPart[] = [];
-  for (const message of turn) {
-    if (message.role !== "user") continue;
-    for (const part of message.content) if (part.type === "tool-result") results.push(part);
-  }
+  const results = resultsByCall(turn);
   const images: EnginePart[] = [];
   for (const call of calls) {
-    const result = results.find((candidate) => candidate.callId === call.id && !answered.has(candidate));
+    const result = results.get(call.id)?.pop();
     if (result) answered.add(result);
     const content = result ? resultText(result, context, images, call.function.name) : RESULT_MISSING;
     out.push({ role: "tool", tool_call_id: call.id, content });
   }
   if (images.length > 0) out.push({ role: "user", content: images });
   return answered;
+}
+
+/** The results of a turn by the call that they answer, the first one last. */
+function resultsByCall(turn: readonly TurnMessage[]): Map<string, ToolResultPart[]> {
+  const results = new Map<string, ToolResultPart[]>();
+  for (const message of turn.toReversed()) {
+    if (message.role !== "user") continue;
+    for (const part of message.content.toReversed()) {
+      if (part.type !== "tool-result") continue;
+      const same = results.get(part.callId);
+      if (same === undefined) results.set(part.callId, [part]);
+      else same.push(part);
+    }
+  }
+  return results;
 }
 
 /** One result as text. Images that the model can see are put on `images`, with a word about where they come from. */
@@ -118,7 +129,7 @@ function restOf(
     else {
       const images: EnginePart[] = [];
       pushText(parts, `Result of an earlier tool call:\n${resultText(part, context, images, "that call")}`);
-      parts.push(...images);
+      for (const image of images) parts.push(image);
     }
   }
   return { parts, hasResult };
