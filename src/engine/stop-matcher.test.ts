@@ -50,4 +50,9 @@ describe("StopMatcher", () => {
       ),
     );
   });
+
+  test("are found among more than fit on a stack", () => {
+    const many = Array.from({ length: 200_000 }, (_, index) => `<${index}>`);
+    expect(new StopMatcher(many).push(toByteText("one <77777> two"))).toEqual({ text: "one ", stop: "<77777>" });
+  });
 });

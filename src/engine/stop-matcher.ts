@@ -19,7 +19,7 @@ export class StopMatcher {
   /** Empty sequences are none. */
   constructor(stops: readonly string[]) {
     this.#stops = stops.filter((text) => text !== "").map((text) => ({ text, bytes: toByteText(text) }));
-    this.#longest = Math.max(0, ...this.#stops.map(({ bytes }) => bytes.length));
+    this.#longest = this.#stops.reduce((longest, { bytes }) => Math.max(longest, bytes.length), 0);
   }
 
   /** Takes the next piece. After a match the matcher is not to be used any more. */

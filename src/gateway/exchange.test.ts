@@ -336,6 +336,35 @@ describe("Exchange", () => {
     });
   });
 
+  test("counts no request in flight that could not be sent", () => {
+    const replica: EngineState<EngineInfo> = {
+      address: { name: "e", url: "http://e" },
+      info: undefined,
+      up: true,
+      problem: undefined,
+      inFlight: 0,
+      silence: newSilence(),
+    };
+    const upstream: Pick<Upstream, "post"> = {
+      post() {
+        throw new Error("no header can carry this key");
+      },
+    };
+    const plan = {
+      requestId: "req_test",
+      replicas: [replica],
+      body: "",
+      usage: new UsageFold(),
+      timeouts: DEFAULT_ENGINE_TIMEOUTS,
+      errorContext: { model: "m" },
+      amend: (error: GatewayError) => Promise.reject(error),
+      onAttemptFailed() {},
+    };
+    const sink = { events: () => true, restart() {}, seen: () => false, end() {} };
+    expect(() => new Exchange(upstream as Upstream, plan, sink).start()).toThrow("no header");
+    expect(replica.inFlight).toBe(0);
+  });
+
   test("holds an engine back for a slow client, but not at the end of its answer, which it is then to end", async () => {
     expect((await play([hello])).held).toEqual(["to end"]);
     expect((await play([hello], { slow: true })).held).toEqual(["paused", "to end"]);

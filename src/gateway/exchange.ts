@@ -116,8 +116,9 @@ export class Exchange<Info extends EngineInfo> {
     this.#heard = false;
     this.#held = false;
     this.#answered = false;
-    replica.inFlight++;
     this.#call = this.#post(replica);
+    // Last: nothing would take it back where posting throws.
+    replica.inFlight++;
   }
 
   /** Stops the engine and ends without a terminal event: the client has gone. False if the answer had already ended. */

@@ -195,8 +195,8 @@ export async function handleChat(
         },
       },
     );
-    answering.running = exchange;
     exchange.start();
+    answering.running = exchange;
   } catch (thrown) {
     const error = toGatewayError(thrown);
     meter?.refused(error);
