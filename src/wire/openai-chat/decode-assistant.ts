@@ -12,19 +12,18 @@ export type LegacyCalls = { called(name: string): string; answered(name: string)
 
 export function newLegacyCalls(): LegacyCalls {
   let count = 0;
-  const open: { name: string; id: string }[] = [];
+  const open = new Map<string, string[]>();
   const called = (name: string): string => {
     const id = `call_legacy_${count++}`;
-    open.push({ name, id });
+    const same = open.get(name);
+    if (same === undefined) open.set(name, [id]);
+    else same.push(id);
     return id;
   };
   return {
     called,
-    answered(name) {
-      const at = open.findLastIndex((call) => call.name === name);
-      // A result that nobody asked for is kept, under an id of its own.
-      return at === -1 ? `call_legacy_${count++}` : open.splice(at, 1)[0]!.id;
-    },
+    // A result that nobody asked for is kept, under an id of its own.
+    answered: (name) => open.get(name)?.pop() ?? `call_legacy_${count++}`,
   };
 }
 
@@ -38,7 +37,7 @@ export function decodeAssistant(
   const parts: AssistantPart[] = [];
   const reasoning = reasoningText(message);
   if (reasoning !== undefined) parts.push({ type: "reasoning", text: reasoning, signed: "none" });
-  parts.push(...decodeText(message["content"], `${param}.content`, notes));
+  for (const part of decodeText(message["content"], `${param}.content`, notes)) parts.push(part);
   const { refusal } = message;
   if (typeof refusal === "string" && refusal !== "") parts.push({ type: "text", text: refusal });
   const calls = arrayField(message["tool_calls"], `${param}.tool_calls`) ?? [];

@@ -95,4 +95,10 @@ describe("garbage", () => {
     const call = `{"id":"x","function":{"name":"f","arguments":${object}}}`;
     expect(outcome(`{"model":"m","messages":[{"role":"assistant","tool_calls":[${call}]}]}`)).toBe("invalid_request");
   });
+
+  it("of more parts than fit on a stack is decoded", () => {
+    const content = Array.from({ length: 200_000 }, () => ({ type: "text", text: "a" }));
+    for (const role of ["system", "assistant", "user"])
+      expect(outcome(JSON.stringify({ model: "m", messages: [{ role, content }] }))).toBe("decoded");
+  });
 });

@@ -27,8 +27,9 @@ export function decodeMessages(value: unknown, notes: Notes): Conversation {
       case "system":
       case "developer": {
         const text = decodeText(content, `${param}.content`, notes);
-        if (messages.length === 0) system.push(...text);
-        else messages.push({ role: "system", content: text });
+        if (messages.length > 0) messages.push({ role: "system", content: text });
+        // One by one, here and elsewhere: as arguments of one call, many would not fit on the stack.
+        else for (const part of text) system.push(part);
         break;
       }
       case "assistant":

@@ -78,4 +78,15 @@ describe("garbage", () => {
     // Both, or the generator has become too tame or too wild to show anything.
     expect([...seen].sort()).toEqual(["decoded", "invalid_request"]);
   });
+
+  it("of more parts than fit on a stack is decoded", () => {
+    const content = Array.from({ length: 200_000 }, () => ({ type: "output_text", text: "a" }));
+    for (const role of ["system", "assistant"]) {
+      const input = [
+        { role, content },
+        { role, content },
+      ];
+      expect(outcome(JSON.stringify({ model: "m", input }))).toBe("decoded");
+    }
+  });
 });

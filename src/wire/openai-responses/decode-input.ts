@@ -29,8 +29,10 @@ export function decodeInput(body: JsonObject, names: ToolNames, notes: Notes): C
     const decoded = decodeItem(item, param, names, notes);
     if (decoded === undefined) continue;
     const last = messages.at(-1);
-    if (decoded.role === "system" && messages.length === 0) system.push(...decoded.content);
-    else if (decoded.role === "assistant" && last?.role === "assistant") last.content.push(...decoded.content);
+    // One by one: as arguments of one call, many would not fit on the stack.
+    if (decoded.role === "system" && messages.length === 0) for (const part of decoded.content) system.push(part);
+    else if (decoded.role === "assistant" && last?.role === "assistant")
+      for (const part of decoded.content) last.content.push(part);
     else messages.push(decoded);
   }
   return { system, messages };
