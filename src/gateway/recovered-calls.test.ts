@@ -56,6 +56,18 @@ describe("calls in an engine's events", () => {
     ]);
   });
 
+  it("are to be run where a stop sequence stands behind them, and not where it cut them", () => {
+    const stopped: StreamEvent = { type: "finish", reason: "stop-sequence", stopSequence: "Observation:" };
+    expect(through([text(`${CALL}\n`), stopped]).slice(0, 2)).toEqual([
+      ["call", 0, "Bash", '{"command": "ls"}'],
+      ["finish", "tool-calls"],
+    ]);
+    expect(through([text('<tool_call>\n{"name": "Bash", "arguments": {"command": "ls"'), stopped])).toContainEqual([
+      "finish",
+      "stop-sequence",
+    ]);
+  });
+
   it("are the same whatever the pieces of text are", () => {
     const written = `Look: a < b\n\n${CALL}\nand so [1, 2]\n`;
     const whole = through([text(written), stop]);

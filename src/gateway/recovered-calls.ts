@@ -78,10 +78,14 @@ export class RecoveredCalls {
         if (this.#held !== undefined) this.#held.arguments += event.arguments;
         else out.push({ ...event, index: this.#calls - 1 });
         return;
-      case "finish":
-        this.#end(event.reason === "length" || event.reason === "content-filter", out);
-        out.push(this.#found ? asCalling(event) : event);
+      case "finish": {
+        // Whole before the end came: behind it a stop sequence may well stand. What one cut is not run.
+        const whole = this.#found;
+        this.#end(event.reason !== "stop" && event.reason !== "tool-calls", out);
+        const calls = event.reason === "stop-sequence" ? whole : this.#found;
+        out.push(calls ? asCalling(event) : event);
         return;
+      }
       case "error":
         // What is held back nobody has seen: the answer may still be asked for again.
         out.push(event);
@@ -128,5 +132,6 @@ export class RecoveredCalls {
 
 /** An engine that saw no call says that the answer is over; with one, the client is to run it. */
 function asCalling(event: FinishEvent): FinishEvent {
-  return event.reason === "stop" ? { type: "finish", reason: "tool-calls" } : event;
+  const over = event.reason === "stop" || event.reason === "stop-sequence";
+  return over ? { type: "finish", reason: "tool-calls" } : event;
 }
