@@ -253,6 +253,16 @@ describe("stop sequences that the engine was not told of", () => {
     });
   });
 
+  it("leave a call unfinished that the engine was still writing", () => {
+    const begun = { index: 0, id: "c", function: { name: "f", arguments: '{"path":"/a"' } };
+    expect(stopped(calls(begun) + chunk({ content: "one END" })).all).toEqual([
+      ["call", 0, "c", "f"],
+      ["args", 0, '{"path":"/a"'],
+      ["text", "one "],
+      ["finish", "tool-calls"],
+    ]);
+  });
+
   it("give back what was only the beginning of one", () => {
     expect(stopped(chunk({ content: "the E" }) + finish("stop") + DONE).all).toEqual([
       ["text", "the "],

@@ -52,6 +52,7 @@ export class ChatStreamDecoder {
   readonly #calls = new ToolCallAssembler();
   readonly #reader: SseReader;
   readonly #stops: StopMatcher | undefined;
+  readonly #asked: readonly string[] | undefined;
   #stopped = false;
   #out: StreamEvent[] = NOTHING;
   /** Text and reasoning that came amid a call's arguments: they are sent once the call is complete. */
@@ -72,15 +73,18 @@ export class ChatStreamDecoder {
 
   /**
    * `context` gives an engine's in-stream errors their numbers and names; `stops` are stop sequences that the engine was not
-   * told of; `templates` are shared by the streams of one gateway.
+   * told of; `templates` are shared by the streams of one gateway; `asked` are all stop sequences of the client, where they are known:
+   * with one of the engine's own every answer ends.
    */
   constructor(
     usage: UsageFold,
     context: EngineErrorContext = { model: "" },
     stops: readonly string[] = [],
     templates: ChunkTemplates = new ChunkTemplates(),
+    asked?: readonly string[],
   ) {
     this.#templates = templates;
+    this.#asked = asked;
     this.#usage = usage;
     this.#context = context;
     this.#stops = stops.length > 0 ? new StopMatcher(stops) : undefined;
@@ -346,7 +350,8 @@ export class ChatStreamDecoder {
     this.#reason = reason ?? "stop";
     // vLLM: `stop_reason`, SGLang: `matched_stop`. A number is a stop token, not one of the client's stop sequences.
     const stop = isText(choice.stop_reason) ? choice.stop_reason : choice.matched_stop;
-    if (isText(stop)) this.#stopSequence = mode.text(stop);
+    const sequence = isText(stop) ? mode.text(stop) : undefined;
+    if (sequence !== undefined && this.#asked?.includes(sequence) !== false) this.#stopSequence = sequence;
   }
 
   #report(report: ReturnType<typeof readUsage>): void {
@@ -389,7 +394,8 @@ export class ChatStreamDecoder {
   #finish(reason: FinishReason): void {
     if (!this.#stopped) this.#flushStops();
     const events = this.#out.length;
-    this.#calls.finish(reason === "length" || reason === "content-filter", this.#out);
+    // Stopped amid a call's arguments, the engine had more to say of them.
+    this.#calls.finish(reason === "length" || reason === "content-filter" || this.#stopped, this.#out);
     this.#countArguments(events);
     this.#release();
     this.#terminate();

@@ -36,6 +36,7 @@ function play(
     seen = true,
     refit = ["refitted"],
     stops = [],
+    asked,
     slow = false,
     timeouts = DEFAULT_ENGINE_TIMEOUTS,
   }: {
@@ -44,6 +45,7 @@ function play(
     seen?: boolean;
     refit?: string[];
     stops?: string[];
+    asked?: string[];
     /** A client that is slower than the engine. */
     slow?: boolean;
     timeouts?: EngineTimeouts;
@@ -106,6 +108,7 @@ function play(
         replicas: states,
         body: "first",
         stops,
+        ...(asked !== undefined && { asked }),
         usage: fold,
         timeouts,
         errorContext: { model: "m", contextWindow: 8192 },
@@ -334,6 +337,15 @@ describe("Exchange", () => {
       end: { type: "finish", reason: "stop-sequence", stopSequence: "STOP" },
       aborted: [1],
     });
+  });
+
+  test("takes a stop sequence of the engine's own for the end that it is", async () => {
+    const end = { choices: [{ index: 0, delta: {}, finish_reason: "stop", matched_stop: "<|im_end|>" }] };
+    const spoken: Attempt = { chunks: [delta("hello"), end] };
+    expect((await play([spoken], { asked: ["END"] })).end).toEqual({ type: "finish", reason: "stop" });
+    expect((await play([spoken], { asked: ["<|im_end|>"] })).end).toMatchObject({ reason: "stop-sequence" });
+    // Without any text it is empty as any other, and asked for again.
+    expect((await play([{ chunks: [end] }, hello], { asked: [], seen: false })).bodies).toHaveLength(2);
   });
 
   test("counts no request in flight that could not be sent", () => {

@@ -36,6 +36,8 @@ export type ExchangePlan<Info extends EngineInfo> = {
   timeouts: EngineTimeouts;
   /** Stop sequences that the engine was not told of. */
   stops?: readonly string[];
+  /** All stop sequences of the client; undefined: not known. */
+  asked?: readonly string[];
   /** What the engines' chunks look like. */
   templates?: ChunkTemplates;
   /** What calls to look for in the model's text; undefined: none. */
@@ -175,6 +177,7 @@ export class Exchange<Info extends EngineInfo> {
       this.#plan.errorContext,
       this.#plan.stops,
       this.#plan.templates,
+      this.#plan.asked,
     );
     this.#decoder = decoder;
     const { recovery } = this.#plan;

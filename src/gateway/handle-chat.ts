@@ -144,6 +144,7 @@ export async function handleChat(
         usage,
         timeouts: gateway.timeouts,
         stops: gatewayStops(request, target),
+        asked: request.stop,
         templates: gateway.templates,
         recovery: recoveryOf(request, gateway.config.models[model.id], (repair) =>
           gateway.observer.callRecovered(requestId, model.id, repair),
