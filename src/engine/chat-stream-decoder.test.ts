@@ -172,6 +172,13 @@ describe("text and reasoning", () => {
     ]);
   });
 
+  it("takes a choice whose index is null for the only one", () => {
+    expect(events(sse({ choices: [{ index: null, delta: { content: "own" } }] }), finish("stop"), DONE)).toEqual([
+      ["text", "own"],
+      ["finish", "stop"],
+    ]);
+  });
+
   it("keeps escaped and raw text the same", () => {
     const text = 'é 你 👋 \u0080 \\u0041 "quoted" \u2028 \n\t\u0001';
     const escaped = sse(

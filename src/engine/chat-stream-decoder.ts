@@ -250,7 +250,7 @@ export class ChatStreamDecoder {
     for (let i = 0; i < choices.length; i++) {
       const choice = choices[i] as Choice | null;
       if (typeof choice !== "object" || choice === null) continue;
-      if (choice.index !== undefined && choice.index !== 0) continue;
+      if (isGiven(choice.index) && choice.index !== 0) continue;
       if (typeof choice.delta === "object" && choice.delta !== null) this.#delta(choice.delta, mode, source, i);
       if (typeof choice.finish_reason === "string" && choice.finish_reason !== "") this.#finishReason(choice, mode);
       return;
