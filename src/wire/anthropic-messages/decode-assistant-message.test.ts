@@ -68,6 +68,12 @@ describe("assistant content", () => {
     expect(request.ignored).toEqual(["block:redacted_thinking"]);
   });
 
+  it("says of a server tool's result without content no more than that it came", () => {
+    expect(parts({ type: "web_search_tool_result", tool_use_id: "s1" })).toEqual([
+      { type: "text", text: "[the web search answered]" },
+    ]);
+  });
+
   it("tells in words what Anthropic's server tools did", () => {
     const words = parts(
       { type: "server_tool_use", id: "s1", name: "web_search", input: { query: "vllm" } },

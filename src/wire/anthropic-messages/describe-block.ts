@@ -42,7 +42,8 @@ export function referencedTools(block: JsonObject): string[] {
 
 function describeResult(what: string, content: unknown, body: (content: unknown) => string): string {
   const code = isObject(content) ? content["error_code"] : undefined;
-  return typeof code === "string" ? `[the ${what} failed: ${code}]` : `[the ${what} answered]\n${body(content)}`;
+  if (typeof code === "string") return `[the ${what} failed: ${code}]`;
+  return content === undefined ? `[the ${what} answered]` : `[the ${what} answered]\n${body(content)}`;
 }
 
 function searchResults(content: unknown): string {
