@@ -70,6 +70,20 @@ onEachStore((money) => {
       expect(await periodsOf(money.store, budget)).toMatchObject([{ spent: 15_000_000n, held: HOLD }]);
     });
 
+    it("adjusts what was recovered without a hold and cost nothing, also as the first of its budgets' periods", async () => {
+      const payer = await addPayer(money.store);
+      const budget = await addBudget(money.store, { tenantId: payer.tenantId }, "day", 10n * USD);
+      const item = itemOf(payer);
+      const begun = await one(itemOf(await addPayer(money.store)));
+      const { id: accountId } = await accountOf(money.store, payer);
+      const terms = { ...begun, accountId: Number(accountId) };
+      await settleItems(money.store, [endOf(item, terms, { usage: usage({}), outcome: "recovered" })]);
+      const truth = endOf(item, terms, { usage: usage({ output: 1_000 }) });
+      expect(await settleItems(money.store, [truth])).toEqual(new Map([[item.request_id, "adjusted"]]));
+      expect(await accountOf(money.store, payer)).toMatchObject({ balance: -15_000_000n });
+      expect(await periodsOf(money.store, budget)).toMatchObject([{ spent: 15_000_000n, held: 0n }]);
+    });
+
     it("voids before the first byte: nothing is charged, whatever was counted", async () => {
       const payer = await addPayer(money.store, { terms: "prepaid", balance: USD, floor: 0n });
       const [failed, gone] = [itemOf(payer), itemOf(payer)];

@@ -553,11 +553,14 @@ BEGIN
   accounts AS (
     UPDATE account a SET balance = a.balance - c.cost
     FROM (SELECT account_id, sum(cost)::bigint AS cost FROM changed GROUP BY 1) c WHERE a.id = c.account_id),
+  due AS (
+    SELECT b.id, period_start(b.period, utc_day(c.reserved_at)) AS start, sum(c.cost)::bigint AS cost
+    FROM changed c CROSS JOIN LATERAL budgets_of(c.tenant_id, c.key_id) b
+    WHERE c.cost <> 0 AND period_start(b.period, utc_day(c.reserved_at)) >= b.since GROUP BY 1, 2),
+  -- What was recovered without a hold and cost nothing has left no row of its period.
   periods AS (
-    UPDATE budget_period p SET spent = p.spent + s.cost
-    FROM (SELECT b.id, period_start(b.period, utc_day(c.reserved_at)) AS start, sum(c.cost)::bigint AS cost
-      FROM changed c CROSS JOIN LATERAL budgets_of(c.tenant_id, c.key_id) b GROUP BY 1, 2) s
-    WHERE p.budget_id = s.id AND p.start = s.start),
+    INSERT INTO budget_period AS p (budget_id, start, spent) SELECT id, start, cost FROM due ORDER BY id, start
+    ON CONFLICT (budget_id, start) DO UPDATE SET spent = p.spent + excluded.spent),
   entries AS (
     INSERT INTO ledger_transfer (transaction_id, kind, from_account, to_account, amount)
     SELECT request_id, 'adjustment', CASE WHEN cost > 0 THEN account_id ELSE 1 END, CASE WHEN cost > 0 THEN 1 ELSE account_id END, abs(cost)
