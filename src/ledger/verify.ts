@@ -93,9 +93,10 @@ const checksOf = (kind: Store["kind"]): readonly { name: string; rule: string; q
   {
     name: "prices-of-their-time",
     rule: "a request has the price that was valid for its model when it was reserved, or was known of while the database was away",
-    // A price that was being set in that very moment may have been either; clocks of an outage agree within minutes.
-    query: `SELECT u.request_id, u.model, u.reserved_at, u.price_id, p.valid_from FROM usage_event u JOIN price_version p ON p.id = u.price_id
-      WHERE p.model <> u.model OR p.valid_from > u.reserved_at + interval '5 minutes'
+    // A price that was being set in that very moment may have been either; clocks of an outage agree within minutes. A price that is gone was set
+    // after the backup that the database was restored from: what had been let in at it has cost nothing.
+    query: `SELECT u.request_id, u.model, u.reserved_at, u.price_id, p.valid_from FROM usage_event u LEFT JOIN price_version p ON p.id = u.price_id
+      WHERE (u.price_id IS NOT NULL AND p.id IS NULL) OR p.model <> u.model OR p.valid_from > u.reserved_at + interval '5 minutes'
         OR EXISTS (SELECT FROM price_version n WHERE n.model = p.model AND n.valid_from > p.valid_from AND NOT (${FOLLOWED[kind]})
           AND n.valid_from < u.reserved_at - interval '5 minutes' AND n.created_at < u.reserved_at - interval '5 minutes')`,
   },

@@ -9,6 +9,8 @@ import { type Store, openStore } from "../../src/db/open-store.ts";
 import { costOf } from "../../src/ledger/money.ts";
 import type { Ledger, LedgerOptions } from "../../src/ledger/ledger-types.ts";
 import { openLedger } from "../../src/ledger/open-ledger.ts";
+import { settleItem } from "../../src/ledger/settle-item.ts";
+import { settleItems } from "../../src/ledger/statements.ts";
 import { verifyLedger } from "../../src/ledger/verify.ts";
 import { newRequestId } from "../../src/gateway/request-id.ts";
 import { cutProxy } from "../support/cut-proxy.ts";
@@ -365,6 +367,20 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     const broken = (await verifyLedger(other.store)).checks.filter(({ rows }) => rows.length > 0);
     expect(broken).toMatchObject([{ name: "prices-of-their-time", rows: [{}, {}] }]);
     await elsewhere.close(1_000);
+    await other.dispose();
+  });
+
+  it("finds what cost nothing because the price that it was let in at is not in the database, which was restored meanwhile", async () => {
+    const other = await open();
+    const payer = await addPayer(other.store);
+    const row = rowOf(payer, { model: "priced after the backup" });
+    const { id } = await accountOf(other.store, payer);
+    const terms = { accountId: Number(id), priceId: 4_711, reservedAt: new Date() };
+    await settleItems(other.store, [settleItem(row, terms, { billed: true, cutBy: null })]);
+    const broken = (await verifyLedger(other.store)).checks.filter(({ rows }) => rows.length > 0);
+    expect(broken).toMatchObject([
+      { name: "prices-of-their-time", rows: [{ request_id: row.requestId, price_id: "4711" }] },
+    ]);
     await other.dispose();
   });
 
