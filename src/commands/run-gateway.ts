@@ -156,6 +156,7 @@ export async function runGateway({
         adminKeys,
         pepper,
         onMoneyChanged: (what) => ledger.changed(what),
+        unknownSince: (tenantId) => ledger.unknownSince(tenantId),
         engineCosts: engineCosts(config),
         issuer: { name: config.invoices.issuer, lines: config.invoices.address },
         onFault,

@@ -26,6 +26,7 @@ async function reservedMeter() {
     reserve: async () => reservation,
     record: note,
     changed() {},
+    unknownSince: () => undefined,
     status: { live: 0, pending: 0, storeAway: false, journalBytes: 0 },
     recovered: { replayed: 0, recovered: 0 },
     close: async () => {},

@@ -58,6 +58,11 @@ export type Ledger = {
    * heard last holds during an outage.
    */
   changed(what: MoneyChange): void;
+  /**
+   * When the first of a tenant's requests was reserved that may cost something and that the database does not know of: it has no hold, and
+   * is in flight or on its way there. Undefined: there is none.
+   */
+  unknownSince(tenantId: string): Date | undefined;
   readonly status: LedgerStatus;
   /** What the start found of processes that died. */
   readonly recovered: Recovered;

@@ -1,4 +1,5 @@
 /** Puts the ledger's parts together around the life of a request: reserve, checkpoint, settle. */
+import { InFlight, type Placed } from "../base/in-flight.ts";
 import { isoTime } from "../base/iso-time.ts";
 import type { Usage } from "../conversation/usage.ts";
 import { batcher } from "../db/batcher.ts";
@@ -68,6 +69,8 @@ export function createLedger(
     everyMs: options.upkeepMs ?? 60_000,
     onProblem,
   });
+  /** What may cost something and has no hold, until the database has its end. */
+  const unknown = new InFlight<Placed & { tenantId: string; reservedAt: Date }>();
   let finishing = 0;
   let onFinished = (): void => {};
   const finished = (): void => {
@@ -143,12 +146,20 @@ export function createLedger(
         const entry = journal.append(() => JSON.stringify(openRecord(item, terms)), { soon: waits });
         // What the database knows of it is enough, once that is synced.
         if (heldBy === "store") entry.done();
-        else onApplied = () => entry.done();
+        else {
+          const here = { place: -1, tenantId: item.tenant_id, reservedAt };
+          if (terms.price !== null) unknown.add(here);
+          onApplied = () => {
+            entry.done();
+            unknown.delete(here);
+          };
+        }
         try {
           if (waits) await entry.durable;
           else entry.durable.catch(cannotOpen);
         } catch (error) {
           cannotOpen(error);
+          onApplied?.();
           release(item.request_id, accountId);
           throw storeAway(error);
         }
@@ -192,6 +203,14 @@ export function createLedger(
         ),
       ),
     changed: (what) => known.changed(what),
+    unknownSince(tenantId) {
+      let since: Date | undefined;
+      unknown.forEach((request) => {
+        if (request.tenantId === tenantId && (since === undefined || request.reservedAt < since))
+          since = request.reservedAt;
+      });
+      return since;
+    },
     get status() {
       return {
         live: checkpointer.live,

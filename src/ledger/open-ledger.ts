@@ -36,6 +36,7 @@ export async function openLedger(store: Store, options: LedgerOptions): Promise<
       reserve: (request) => ledger.reserve(request),
       record: (row) => ledger.record(row),
       changed: (what) => ledger.changed(what),
+      unknownSince: (tenantId) => ledger.unknownSince(tenantId),
       get status() {
         return ledger.status;
       },

@@ -17,12 +17,12 @@ export const InvoiceQuery = z.strictObject({
 
 export function invoiceRoutes(
   app: Hono<AdminEnv>,
-  { store, issuer = { name: "Evener", lines: [] } }: AdminOptions,
+  { store, unknownSince, issuer = { name: "Evener", lines: [] } }: AdminOptions,
 ): void {
   app.get("/invoices", async (c) => {
     const { tenant, month, format } = readQuery(c, InvoiceQuery);
     const { patient } = store.until(c.req.raw.signal);
-    const invoice = invoiceJson(await drawUpInvoice(patient, tenant, parseMonth(month)));
+    const invoice = invoiceJson(await drawUpInvoice(patient, tenant, parseMonth(month), unknownSince));
     if (format === "json") return c.json(invoice);
     if (format === "csv") return c.body(invoiceCsv(invoice), 200, { "content-type": "text/csv; charset=utf-8" });
     return c.body(invoiceHtml(invoice, issuer), 200, {

@@ -31,6 +31,8 @@ export type AdminOptions = {
   pepper: Buffer;
   /** Told after a change of prices, terms, credit or budgets, which the ledger remembers for a while. */
   onMoneyChanged?: (what: MoneyChange) => void;
+  /** `Ledger.unknownSince`. */
+  unknownSince?: (tenantId: string) => Date | undefined;
   /** What engines cost an hour, for reports. */
   engineCosts?: EngineCosts;
   /** Who sends the invoices. */

@@ -15,12 +15,13 @@ const ADMIN_KEY = newKey("admin");
 
 type Json = Record<string, any>;
 
-async function asker(store: Store, ring: KeyRing) {
+async function asker(store: Store, ring: KeyRing, unknownSince?: (tenantId: string) => Date | undefined) {
   const app = adminApp({
     store,
     keyRing: ring,
     adminKeys: await registerAdminKeys(store, PEPPER, [{ name: "test", secret: ADMIN_KEY }]),
     pepper: PEPPER,
+    ...(unknownSince !== undefined && { unknownSince }),
     engineCosts: new Map([["engine-1", 7_200_000_000n]]),
     issuer: { name: "Ingots & <Sons>", lines: ["1 Foundry Road"] },
   });
@@ -451,6 +452,17 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
         await sql`ALTER TABLE usage_event ENABLE TRIGGER usage_event_written_once`.execute(trx);
       });
       expect(await invoice()).toEqual(["final", "0.0084"]);
+    });
+
+    it("is preliminary while a request of its month runs that the database does not know of", async () => {
+      const { body: tenant } = await ask("POST", "/tenants", { name: "unheld" });
+      const since = new Date("2026-03-31T23:59:59.999Z");
+      const asking = await asker(test.store, ring, (id) => (id === tenant["id"] ? since : undefined));
+      const status = async (of: string, month: string) =>
+        (await asking("GET", `/invoices?tenant=${of}&month=${month}`)).body["status"];
+      expect([await status("unheld", "2026-02"), await status("unheld", "2026-03")]).toEqual(["final", "preliminary"]);
+      await ask("POST", "/tenants", { name: "of nothing unheld" });
+      expect(await status("of nothing unheld", "2026-03")).toBe("final");
     });
 
     it("is drawn up also where an engine counted beyond all sense", async () => {

@@ -82,6 +82,23 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     expect(ledger.status.live).toBe(0);
   });
 
+  it("knows of a request in flight that costs something and has no hold, until the database has its end", async () => {
+    const payer = await addPayer(store);
+    const rows = Array.from({ length: 2 }, () => rowOf(payer));
+    const [first, second] = [await ledger.reserve(requestOf(rows[0]!)), await ledger.reserve(requestOf(rows[1]!))];
+    const free = rowOf(payer, { model: "unpriced" });
+    const unpriced = await ledger.reserve(requestOf(free));
+    await first.settle(rows[0]!);
+    const { rows: holds } = await sql`SELECT FROM hold WHERE request_id = ${rows[1]!.requestId}`.execute(store.db);
+    expect(holds.length).toBe(store.kind === "postgres" ? 1 : 0);
+    expect(ledger.unknownSince(payer.tenantId) === undefined).toBe(holds.length > 0);
+    expect(ledger.unknownSince("ten_of_somebody_else")).toBeUndefined();
+    await second.settle(rows[1]!);
+    await waitUntil("the end to be in the database", () => ledger.unknownSince(payer.tenantId) === undefined);
+    expect(await eventOf(store, rows[1]!.requestId)).toMatchObject({ outcome: "ok" });
+    await unpriced.settle(free);
+  });
+
   it("leaves no trace of what never began, and charges nothing for what failed before its first byte", async () => {
     const payer = await addPayer(store, { terms: "prepaid", balance: USD, floor: 0n });
     const [row, failed] = [rowOf(payer), rowOf(payer, { outcome: "error", errorCode: "engine_unreachable" })];

@@ -60,9 +60,17 @@ export type AccountStatement = { opening: bigint; paidIn: bigint; closing: bigin
 
 /**
  * Draws the invoice up. Throws GatewayError `not_found` for an unknown tenant, and `internal` when rows and ledger do not agree:
- * `evener ledger verify` then says where.
+ * `evener ledger verify` then says where. `unknownSince`: of the ledger that has requests in flight of which the database does not know.
  */
-export async function drawUpInvoice(db: Db, tenantName: string, month: Month): Promise<Invoice> {
+export async function drawUpInvoice(
+  db: Db,
+  tenantName: string,
+  month: Month,
+  unknownSince: (tenantId: string) => Date | undefined = () => undefined,
+): Promise<Invoice> {
+  // Asked before the database: what it hears of in between is in one of the two answers.
+  const unknown = unknownSince((await findTenant(db, tenantName)).id);
+  const runs = unknown !== undefined && unknown < month.end;
   return db
     .transaction()
     .setIsolationLevel("repeatable read")
@@ -85,7 +93,7 @@ export async function drawUpInvoice(db: Db, tenantName: string, month: Month): P
         terms: await termsBefore(trx, tenant, month.end),
         month,
         drawnUp: totals.now,
-        status: totals.now < month.end || totals.open > 0n ? "preliminary" : "final",
+        status: totals.now < month.end || totals.open > 0n || runs ? "preliminary" : "final",
         requests: totals.requests,
         uncharged: totals.uncharged,
         lines,
