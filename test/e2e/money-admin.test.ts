@@ -196,6 +196,18 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("money for administrators
       ).toEqual(["1.00", "0.60"]);
       expect((await ask("GET", "/prices/history?model=other")).body["data"]).toEqual([]);
     });
+
+    it("refuses one of a moment ago that another has followed: it would never be asked", async () => {
+      const price = { model: "corrected", input_usd: "6", cache_read_usd: "0", output_usd: "9" };
+      const wrong = await ask("POST", "/prices", price);
+      const ago = new Date(Date.now() - 30_000).toISOString();
+      const { status, body } = await ask("POST", "/prices", { ...price, input_usd: "0.6", valid_from: ago });
+      expect([status, body["error"].message]).toEqual([400, expect.stringContaining(wrong.body["valid_from"])]);
+      expect((await ask("GET", "/prices/history?model=corrected")).body["data"]).toMatchObject([{ input_usd: "6.00" }]);
+      expect((await ask("POST", "/prices", { ...price, input_usd: "0.6" })).status).toBe(201);
+      const { data } = (await ask("GET", "/prices")).body as Json;
+      expect(data.find(({ model }: Json) => model === "corrected")).toMatchObject({ input_usd: "0.60" });
+    });
   });
 
   describe("budgets", () => {

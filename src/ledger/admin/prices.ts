@@ -24,8 +24,8 @@ export type NewPrice = {
 const SKEW_MS = 60_000;
 
 /**
- * Adds a version. Throws GatewayError `invalid_request` for a time in the past (requests have been charged since) and for a second
- * version from the same time.
+ * Adds a version. Throws GatewayError `invalid_request` for a time in the past (requests have been charged since), for one
+ * before the price that is valid now, and for a second version from the same time.
  */
 export async function addPrice(trx: Db, actor: string, { model, prices, validFrom }: NewPrice): Promise<PriceVersion> {
   if (model === "" || model.trim() !== model || model.length > 500 || /\p{Cc}/u.test(model))
@@ -50,6 +50,19 @@ export async function addPrice(trx: Db, actor: string, { model, prices, validFro
     throw new GatewayError("invalid_request", `${model} has another price from that time already; give another time`, {
       param: "valid_from",
     });
+  // Within the skew: it would never be asked, and whoever corrects a price in a hurry would take it for the one that counts.
+  const later = await rowOf(
+    trx,
+    sql<PriceRow>`
+      SELECT * FROM price_version WHERE model = ${model} AND valid_from > (SELECT valid_from FROM price_version WHERE id = ${row.id})
+        AND valid_from <= clock_timestamp() ORDER BY valid_from DESC LIMIT 1`,
+  );
+  if (later !== undefined)
+    throw new GatewayError(
+      "invalid_request",
+      `${model} has a price from ${later.valid_from.toISOString()} on, which is later; give no time, and it is valid from now`,
+      { param: "valid_from" },
+    );
   return toPrice(row);
 }
 
