@@ -146,9 +146,10 @@ export function createLedger(
         const entry = journal.append(() => JSON.stringify(openRecord(item, terms)), { soon: waits });
         // What the database knows of it is enough, once that is synced.
         if (heldBy === "store") entry.done();
+        else if (terms.price === null) onApplied = () => entry.done();
         else {
           const here = { place: -1, tenantId: item.tenant_id, reservedAt };
-          if (terms.price !== null) unknown.add(here);
+          unknown.add(here);
           onApplied = () => {
             entry.done();
             unknown.delete(here);
