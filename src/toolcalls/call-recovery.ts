@@ -7,11 +7,12 @@
  */
 import { type ByteText, asByteText } from "../conversation/byte-text.ts";
 import { CallPlaces } from "./call-places.ts";
+import { type CallBehind, closingStep } from "./closing-place.ts";
 import type { CallVocabulary } from "./declared-tool.ts";
 import { readExact } from "../base/exact-json.ts";
 import { type PlacedReading, readCall } from "./read-call.ts";
 import type { FoundCall, RepairKind } from "./reading.ts";
-import { closingTagAt, markAt, markBegins, skipSpace } from "./tokens.ts";
+import { markAt, markBegins, skipSpace } from "./tokens.ts";
 
 export { CallVocabulary, type DeclaredTool } from "./declared-tool.ts";
 export type { RepairKind } from "./reading.ts";
@@ -30,8 +31,6 @@ const MOST_REREAD = 100;
 const MOST_CLOSINGS = 100;
 const CLOSES = /<\/\w*:?(?:tool_call|function|invoke)|[^\s]\|>|\}\s*\}\s*$/;
 const FREE_WORK = 20_000_000;
-
-const CLOSING_MARK = /^<\/|^\[\/|^\[END|end|^<\|(?:call|eo|return)|_call\|>$|suffix|^\]<\]/i;
 
 /** Pieces that count only if the message ends with them. */
 type Pending = {
@@ -63,7 +62,7 @@ export class CallRecovery {
   /** A call was made of this channel's text. */
   #called = false;
   /** Right behind a call. */
-  #behind: { marked: boolean; dangling: number; adjacent: boolean; fenced: boolean; open: boolean } | undefined;
+  #behind: CallBehind | undefined;
   /** In a mark's place still: what follows a call there is another. */
   #inside = false;
   /** White space behind a call: the next text's, or nobody's. */
@@ -173,7 +172,7 @@ export class CallRecovery {
         this.#take(this.#buffer.length);
         return;
       }
-      if (this.#behind !== undefined && !this.#skipClosing(final)) return;
+      if (this.#behind !== undefined && !this.#skipClosing(this.#behind, final)) return;
       if (this.#buffer === "") return;
       if (this.#over) continue;
       if (!this.#candidate && !this.#scan()) return;
@@ -273,73 +272,20 @@ export class CallRecovery {
   }
 
   /** Goes over what closes a call's place; false when more text must come first. */
-  #skipClosing(final: boolean): boolean {
-    const behind = this.#behind;
-    if (behind === undefined) return true;
+  #skipClosing(behind: CallBehind, final: boolean): boolean {
     for (;;) {
-      const to = skipSpace(this.#buffer, 0);
-      const char = this.#buffer[to];
-      if (char === undefined) {
-        if (final) this.#take(to);
-        return false;
-      }
-      const mark = markAt(this.#buffer, to);
-      const spelled = mark === undefined ? "" : this.#buffer.slice(to, mark.end);
-      const closes = CLOSING_MARK.test(spelled) && !(this.#thinking && spelled.startsWith("</think"));
-      if (mark !== undefined && mark.dangling === 0 && (closes || mark.endOfTurn)) {
-        this.#take(mark.end);
-        behind.adjacent = false;
-        behind.open = false;
-        if (mark.endOfTurn) {
-          this.#over = true;
-          this.#behind = undefined;
-          return true;
-        }
-        continue;
-      }
-      if ((char === "}" || char === "]") && (behind.dangling > 0 || (behind.adjacent && to === 0))) {
-        if (behind.dangling > 0) behind.dangling--;
-        else if (this.#buffer.length < 2 && !final) return false;
-        this.#take(to + 1);
-        continue;
-      }
-      if (behind.fenced && char === "`") {
-        if (this.#buffer.startsWith("```", to)) {
-          this.#take(to + 3);
-          behind.fenced = false;
-          continue;
-        }
-        if (!final && this.#buffer.length - to < 3) return false;
-      }
-      if (!behind.marked && (char === ";" || char === ",")) {
-        const next = skipSpace(this.#buffer, to + 1);
-        if (next >= this.#buffer.length && !final) return false;
-        if (this.#buffer[next] === "{") {
-          this.#take(next);
-          continue;
-        }
-      }
-      if (mark === undefined && markBegins(this.#buffer, to)) {
-        if (!final) return false;
-        // A closing mark that was cut closes all the same.
-        if (this.#buffer.startsWith("</", to)) {
-          this.#take(this.#buffer.length);
-          return false;
-        }
-      }
-      if (!behind.marked && char === "<") {
-        const end = closingTagAt(this.#buffer, to);
-        if (end !== undefined && !(this.#thinking && this.#buffer.startsWith("</think", to))) {
-          this.#take(end);
-          continue;
-        }
-        if (!final && this.#buffer.length - to < 40 && /^<(?:\/[\w:.-]*)?$/.test(this.#buffer.slice(to))) return false;
-      }
-      this.#gap = this.#take(to);
-      this.#inside = behind.open;
+      const { go, take } = closingStep(this.#buffer, behind, { final, thinking: this.#thinking });
+      const taken = this.#take(take);
+      if (go === "on") continue;
+      if (go === "wait") return false;
       this.#behind = undefined;
-      this.#places.beginLine();
-      this.#lineStart = false;
+      if (go === "turn-end") this.#over = true;
+      else {
+        this.#gap = taken;
+        this.#inside = behind.open;
+        this.#places.beginLine();
+        this.#lineStart = false;
+      }
       return true;
     }
   }
