@@ -10,7 +10,7 @@ export default defineConfig({
           testTimeout: 20_000,
         },
       },
-      // Against the built product in dist/: real servers, SDKs and clients on loopback.
+      // Against the built product in dist/: real servers and SDKs on loopback.
       {
         test: {
           name: "e2e",
@@ -25,7 +25,7 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
-      // Minutes each: a real vLLM, kill -9 loops, the real Claude Code at length. One at a time.
+      // Minutes each: a real vLLM, kill -9 loops, the real agents. One at a time.
       {
         test: {
           name: "slow",

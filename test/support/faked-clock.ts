@@ -2,7 +2,7 @@
  * Another time for processes that tests start, changed while they run: Debian's libfaketime between them and the system's clock. What measures
  * durations (the monotonic clock) stays true.
  */
-import { chmodSync, globSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, globSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -46,9 +46,10 @@ export class FakedClock {
     return Date.now() + this.#offsetMs;
   }
 
-  /** Resolves when all go by it, about a second later: of that second it says `at` at the end. */
+  /** Resolves when all go by it, some seconds later: of those it says `at` at the end. */
   async set(at: Date): Promise<void> {
-    const settled = READ_S * 1_000 + 200;
+    // They count whole seconds, of which the first may be nearly over: twice as long, lest a busy one still goes by the time before.
+    const settled = 2 * READ_S * 1_000 + 200;
     this.#offsetMs = at.getTime() - (Date.now() + settled);
     this.#write();
     await setTimeout(settled);
@@ -61,7 +62,10 @@ export class FakedClock {
   #write(): void {
     for (const [name, aheadMs] of Object.entries(this.#aheadMs)) {
       const seconds = (this.#offsetMs + aheadMs) / 1_000;
-      writeFileSync(this.#file(name), `${seconds < 0 ? "-" : "+"}${Math.abs(seconds).toFixed(3)}\n`);
+      // In one step: what is read of a file that is being written is no time at all.
+      const written = `${this.#file(name)}.new`;
+      writeFileSync(written, `${seconds < 0 ? "-" : "+"}${Math.abs(seconds).toFixed(3)}\n`);
+      renameSync(written, this.#file(name));
     }
   }
 

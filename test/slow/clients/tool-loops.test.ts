@@ -1,6 +1,6 @@
 /**
  * The real OpenCode, Qwen Code, Codex and aider do a piece of work through the built gateway: the file or commit is there, and the
- * usage rows hold, to the token, what the engine served. (Claude Code's loops: test/e2e/claude-code.test.ts.)
+ * usage rows hold, to the token, what the engine served. (Claude Code's loops: claude-code.test.ts.)
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

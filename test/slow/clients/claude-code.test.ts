@@ -3,14 +3,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Rule } from "../../src/simulator/script.ts";
-import { type Simulator, startSimulator } from "../../src/simulator/start.ts";
-import { CLAUDE_VERSIONS, installClaude, PRINT_EVENTS, runClaude } from "../support/claude.ts";
-import { cleanEnvironment, EVENER, type RunningEvener, startEvener } from "../support/evener.ts";
-import { startRecordingProxy } from "../support/recording-proxy.ts";
-import { type Finished, runProcess } from "../support/run-process.ts";
-import { canTrace, outsideAddresses, tracedCalls, tracer } from "../support/traced-connections.ts";
-import { sum, usageRows } from "../support/usage.ts";
+import type { Rule } from "../../../src/simulator/script.ts";
+import { type Simulator, startSimulator } from "../../../src/simulator/start.ts";
+import { CLAUDE_VERSIONS, installClaude, PRINT_EVENTS, runClaude } from "../../support/claude.ts";
+import { cleanEnvironment, EVENER, type RunningEvener, startEvener } from "../../support/evener.ts";
+import { startRecordingProxy } from "../../support/recording-proxy.ts";
+import { type Finished, runProcess } from "../../support/run-process.ts";
+import { canTrace, outsideAddresses, tracedCalls, tracer } from "../../support/traced-connections.ts";
+import { sum, usageRows } from "../../support/usage.ts";
 
 const WINDOW = 150_000;
 
