@@ -53,6 +53,12 @@ export async function ensureTenant(
   return { tenant: toTenant(found), created: false };
 }
 
+/** By its id; undefined: there is none. */
+export async function tenantById(store: Store, id: string): Promise<Tenant | undefined> {
+  const row = await store.db.selectFrom("tenant").selectAll().where("id", "=", id).executeTakeFirst();
+  return row && toTenant(row);
+}
+
 /** All tenants by name, with the number of keys that work now. */
 export async function listTenants(store: Store): Promise<(Tenant & { keys: number })[]> {
   const rows = await store.db

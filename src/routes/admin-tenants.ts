@@ -4,7 +4,7 @@ import type { Context, Hono } from "hono";
 import { z } from "zod";
 import { audit } from "../admission/audit.ts";
 import { archiveTenant, renameTenant } from "../admission/tenant-changes.ts";
-import { type Tenant, newTenant, listTenants } from "../admission/tenants.ts";
+import { type Tenant, newTenant, listTenants, tenantById } from "../admission/tenants.ts";
 import { GatewayError } from "../conversation/errors.ts";
 import type { Store } from "../db/open-store.ts";
 import { type Account, type Terms, accountsByTenant, creditTenant, setTerms } from "../ledger/admin/accounts.ts";
@@ -74,11 +74,9 @@ export function tenantRoutes(app: Hono<AdminEnv>, options: AdminOptions): void {
 }
 
 async function oneTenant(store: Store, id: string) {
-  const [tenants, accounts] = await Promise.all([listTenants(store), accountsByTenant(store.db, id)]);
-  return tenantJson(
-    tenants.find((tenant) => tenant.id === id)!,
-    accounts.get(id),
-  );
+  const [tenant, accounts] = await Promise.all([tenantById(store, id), accountsByTenant(store.db, id)]);
+  // It was just changed, and tenants are never deleted.
+  return tenantJson(tenant!, accounts.get(id));
 }
 
 async function postCredit(c: Context<AdminEnv, "/tenants/:tenant/credits">, options: AdminOptions) {

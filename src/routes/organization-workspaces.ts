@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { archiveTenant, renameTenant } from "../admission/tenant-changes.ts";
-import { type Tenant, createTenant, listTenants } from "../admission/tenants.ts";
+import { type Tenant, createTenant, listTenants, tenantById } from "../admission/tenants.ts";
 import { GatewayError } from "../conversation/errors.ts";
 import type { Store } from "../db/open-store.ts";
 import { readBody } from "./admin-input.ts";
@@ -41,7 +41,7 @@ export function workspaceRoutes(app: Hono<OrganizationEnv>, { store, keyRing }: 
 }
 
 async function workspace(store: Store, id: string) {
-  const found = (await listTenants(store)).find((tenant) => tenant.id === id);
+  const found = await tenantById(store, id);
   if (found === undefined) throw new GatewayError("not_found", `there is no workspace with the id ${id}`);
   return workspaceJson(found);
 }
