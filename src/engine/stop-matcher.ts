@@ -11,33 +11,43 @@ export type StopMatch = {
   stop: string | undefined;
 };
 
+type Stop = { text: string; bytes: ByteText };
+
 export class StopMatcher {
-  readonly #stops: readonly { text: string; bytes: ByteText }[];
-  readonly #longest: number;
+  /** In the order of their bytes: all that begin alike stand together, the shortest first. */
+  readonly #stops: readonly Stop[];
   #held = asByteText("");
 
   /** Empty sequences are none. */
   constructor(stops: readonly string[]) {
-    this.#stops = stops.filter((text) => text !== "").map((text) => ({ text, bytes: toByteText(text) }));
-    this.#longest = this.#stops.reduce((longest, { bytes }) => Math.max(longest, bytes.length), 0);
+    this.#stops = stops
+      .filter((text) => text !== "")
+      .map((text) => ({ text, bytes: toByteText(text) }))
+      .sort((a, b) => (a.bytes < b.bytes ? -1 : a.bytes > b.bytes ? 1 : 0));
   }
 
-  /** Takes the next piece. After a match the matcher is not to be used any more. */
+  /**
+   * Takes the next piece. The sequence that is complete first ends the text, of two that are complete together the longer one, however
+   * the text is cut into pieces. After a match the matcher is not to be used any more.
+   */
   push(piece: ByteText): StopMatch {
     const text = asByteText(this.#held + piece);
-    let first = -1;
     let stop: string | undefined;
-    for (const each of this.#stops) {
-      const at = text.indexOf(each.bytes);
-      if (at >= 0 && (first < 0 || at < first)) {
-        first = at;
-        stop = each.text;
+    let start = text.length;
+    let end = text.length + 1;
+    let open = text.length;
+    for (let at = 0; at < Math.min(end, text.length); at++) {
+      const found = this.#beginsAt(text, at);
+      if (found === "perhaps") open = Math.min(open, at);
+      else if (found !== undefined && at + found.bytes.length < end) {
+        stop = found.text;
+        start = at;
+        end = at + found.bytes.length;
       }
     }
-    if (stop !== undefined) return { text: asByteText(text.slice(0, first)), stop };
-    const held = this.#beginning(text);
-    this.#held = asByteText(text.slice(text.length - held));
-    return { text: asByteText(text.slice(0, text.length - held)), stop: undefined };
+    if (stop !== undefined) return { text: asByteText(text.slice(0, start)), stop };
+    this.#held = asByteText(text.slice(open));
+    return { text: asByteText(text.slice(0, open)), stop: undefined };
   }
 
   /** What was held back, when something other than text follows, or nothing. */
@@ -47,12 +57,28 @@ export class StopMatcher {
     return held;
   }
 
-  /** Length of the text's longest end with which a stop sequence begins. */
-  #beginning(text: ByteText): number {
-    for (let length = Math.min(this.#longest - 1, text.length); length > 0; length--) {
-      const end = text.slice(text.length - length);
-      if (this.#stops.some(({ bytes }) => bytes.startsWith(end))) return length;
+  /** The shortest sequence that stands there; `perhaps`: the text ends before it is known. A client may have sent thousands. */
+  #beginsAt(text: ByteText, at: number): Stop | "perhaps" | undefined {
+    let from = 0;
+    let to = this.#stops.length;
+    for (let length = 0; from < to; length++) {
+      const first = this.#stops[from] as Stop;
+      if (first.bytes.length === length) return first;
+      if (at + length === text.length) return "perhaps";
+      const byte = text.charCodeAt(at + length);
+      from = this.#firstFrom(byte, length, from, to);
+      to = this.#firstFrom(byte + 1, length, from, to);
     }
-    return 0;
+    return undefined;
+  }
+
+  /** The first of these sequences, alike until `place`, whose byte there is at least this one. */
+  #firstFrom(byte: number, place: number, from: number, to: number): number {
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if ((this.#stops[middle] as Stop).bytes.charCodeAt(place) < byte) from = middle + 1;
+      else to = middle;
+    }
+    return from;
   }
 }
