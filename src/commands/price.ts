@@ -43,7 +43,8 @@ export function register(program: Command): void {
     .option("--from <time>", "valid from then on: 2026-12-01, 2026-12-01T09:00Z", parseFutureTime)
     .option("--json", "print JSON")
     .action(async (model: string, options: SetOptions) => {
-      const made = await adminClient().post("/prices", Price, {
+      const client = adminClient();
+      const made = await client.post("/prices", Price, {
         model,
         input_usd: options.input,
         cache_read_usd: options.cacheRead,
@@ -54,6 +55,14 @@ export function register(program: Command): void {
       if (options.json) return printJson(made);
       print(`From ${minute(made.valid_from)} UTC ${printable(made.model)} costs, in USD a million tokens:`);
       print(renderTable({ columns: PRICE_COLUMNS, rows: [prices(made)] }));
+      const { data } = await client.get("/prices/history", Listed, { model: made.model });
+      // The newest first: the last one beyond this is where this one ends.
+      const next = data.findLast(({ valid_from }) => Date.parse(valid_from) > Date.parse(made.valid_from));
+      if (next !== undefined) {
+        print("");
+        print(`Only until ${minute(next.valid_from)} UTC. From then on, as set before:`);
+        print(renderTable({ columns: PRICE_COLUMNS, rows: [prices(next)] }));
+      }
     });
 
   price

@@ -167,6 +167,15 @@ describe("prices", () => {
     ]);
   });
 
+  it("are said to end where the next one begins that was set before", async () => {
+    const model = `later-${Date.now()}`;
+    const set = (...args: string[]) => run("price", "set", model, "--cache-read", "0", "--output", "1", ...args);
+    await set("--input", "9", "--from", "2999-03-01");
+    expect(await set("--input", "7", "--from", "2999-02-01")).toMatch(/Only until 2999-03-01 00:00 UTC[^]* 9\.00 /);
+    expect(await set("--input", "5")).toMatch(/Only until 2999-02-01 00:00 UTC[^]* 7\.00 /);
+    expect(await set("--input", "8", "--from", "2999-04-01")).not.toContain("Only until");
+  });
+
   it("are refused when they do not fit", async () => {
     const price = ["price", "set", "m", "--cache-read", "0", "--output", "1"];
     expect(await refused(...price, "--input", "0.0000001")).toMatchObject([2, expect.stringContaining("0.0000001")]);
