@@ -76,10 +76,13 @@ export async function runKillLoop(options: LoopOptions): Promise<Tally> {
       }
       onRound?.(round + 1, sum);
     }
-    return sum;
-  } finally {
-    await stand.close();
+  } catch (error) {
+    // What went wrong in a round is what happened first; what then does not stop comes of it.
+    await stand.close().catch(() => {});
+    throw error;
   }
+  await stand.close();
+  return sum;
 }
 
 /** The gateway dies amid its streams, sometimes again while it recovers, and starts again on the same data. */
