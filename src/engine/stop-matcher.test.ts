@@ -55,6 +55,14 @@ describe("StopMatcher", () => {
     );
   });
 
+  test("one that is long and never comes costs no more by the length of what looks like it", () => {
+    const matcher = new StopMatcher([`${"a".repeat(3_000)}b`]);
+    for (let n = 0; n < 3_000; n++) expect(matcher.push(toByteText("a"))).toEqual({ text: "", stop: undefined });
+    expect(matcher.push(toByteText("a")).text).toBe("a");
+    expect(matcher.push(toByteText("c")).text).toBe(`${"a".repeat(3_000)}c`);
+    expect(matcher.flush()).toBe("");
+  });
+
   test("are found among more than fit on a stack", () => {
     const many = Array.from({ length: 200_000 }, (_, index) => `<${index}>`);
     expect(new StopMatcher(many).push(toByteText("one <77777> two"))).toEqual({

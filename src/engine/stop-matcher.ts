@@ -13,9 +13,15 @@ export type StopMatch = {
 
 type Stop = { text: string; bytes: ByteText };
 
+/** A place in the text from which on `length` bytes are those of the sequences `from` to `to`, and none of these is complete. */
+type Beginning = { from: number; to: number; length: number };
+
 export class StopMatcher {
-  /** In the order of their bytes: all that begin alike stand together, the shortest first. */
+  /** In the order of their bytes: all that begin alike stand together, the shortest first. A client may send thousands. */
   readonly #stops: readonly Stop[];
+  /** In the order of their places; the first is where the text ends that may be shown. */
+  #beginnings: Beginning[] = [];
+  readonly #firstBytes: ReadonlySet<number>;
   #held = asByteText("");
 
   /** Empty sequences are none. */
@@ -24,6 +30,7 @@ export class StopMatcher {
       .filter((text) => text !== "")
       .map((text) => ({ text, bytes: toByteText(text) }))
       .sort((a, b) => (a.bytes < b.bytes ? -1 : a.bytes > b.bytes ? 1 : 0));
+    this.#firstBytes = new Set(this.#stops.map(({ bytes }) => bytes.charCodeAt(0)));
   }
 
   /**
@@ -32,20 +39,12 @@ export class StopMatcher {
    */
   push(piece: ByteText): StopMatch {
     const text = asByteText(this.#held + piece);
-    let stop: string | undefined;
-    let start = text.length;
-    let end = text.length + 1;
-    let open = text.length;
-    for (let at = 0; at < Math.min(end, text.length); at++) {
-      const found = this.#beginsAt(text, at);
-      if (found === "perhaps") open = Math.min(open, at);
-      else if (found !== undefined && at + found.bytes.length < end) {
-        stop = found.text;
-        start = at;
-        end = at + found.bytes.length;
-      }
+    for (let at = this.#held.length; at < text.length; at++) {
+      const found = this.#next(text.charCodeAt(at));
+      if (found !== undefined)
+        return { text: asByteText(text.slice(0, at + 1 - found.bytes.length)), stop: found.text };
     }
-    if (stop !== undefined) return { text: asByteText(text.slice(0, start)), stop };
+    const open = text.length - (this.#beginnings[0]?.length ?? 0);
     this.#held = asByteText(text.slice(open));
     return { text: asByteText(text.slice(0, open)), stop: undefined };
   }
@@ -54,22 +53,42 @@ export class StopMatcher {
   flush(): ByteText {
     const held = this.#held;
     this.#held = asByteText("");
+    this.#beginnings = [];
     return held;
   }
 
-  /** The shortest sequence that stands there; `perhaps`: the text ends before it is known. A client may have sent thousands. */
-  #beginsAt(text: ByteText, at: number): Stop | "perhaps" | undefined {
-    let from = 0;
-    let to = this.#stops.length;
-    for (let length = 0; from < to; length++) {
-      const first = this.#stops[from] as Stop;
-      if (first.bytes.length === length) return first;
-      if (at + length === text.length) return "perhaps";
-      const byte = text.charCodeAt(at + length);
-      from = this.#firstFrom(byte, length, from, to);
-      to = this.#firstFrom(byte + 1, length, from, to);
+  /** The longest sequence that this byte makes complete. */
+  #next(byte: number): Stop | undefined {
+    const going = this.#beginnings;
+    let kept = 0;
+    for (const beginning of going) {
+      if (!this.#goesOn(beginning, byte)) continue;
+      const found = this.#complete(beginning);
+      if (found !== undefined) return found;
+      going[kept++] = beginning;
     }
-    return undefined;
+    going.length = kept;
+    // Of all that begin before, this place comes last.
+    if (!this.#firstBytes.has(byte)) return undefined;
+    const beginning = { from: 0, to: this.#stops.length, length: 0 };
+    this.#goesOn(beginning, byte);
+    const found = this.#complete(beginning);
+    if (found === undefined) going.push(beginning);
+    return found;
+  }
+
+  /** Narrows to the sequences that have this byte next; false: none has. */
+  #goesOn(beginning: Beginning, byte: number): boolean {
+    const { from, to, length } = beginning;
+    beginning.from = this.#firstFrom(byte, length, from, to);
+    beginning.to = this.#firstFrom(byte + 1, length, beginning.from, to);
+    beginning.length = length + 1;
+    return beginning.from < beginning.to;
+  }
+
+  #complete({ from, length }: Beginning): Stop | undefined {
+    const shortest = this.#stops[from] as Stop;
+    return shortest.bytes.length === length ? shortest : undefined;
   }
 
   /** The first of these sequences, alike until `place`, whose byte there is at least this one. */
