@@ -12,10 +12,7 @@ function run(stops: string[], pieces: string[]): { text: string; stop: string | 
     text += match.text;
     if (match.stop !== undefined) return { text: fromByteText(asByteText(text)), stop: match.stop };
   }
-  return {
-    text: fromByteText(asByteText(text + matcher.flush())),
-    stop: undefined,
-  };
+  return { text: fromByteText(asByteText(text + matcher.flush())), stop: undefined };
 }
 
 describe("StopMatcher", () => {
@@ -55,7 +52,7 @@ describe("StopMatcher", () => {
     );
   });
 
-  test("one that is long and never comes costs no more by the length of what looks like it", () => {
+  test("a long one that does not come is held back as far as it looks like it, and then shown", () => {
     const matcher = new StopMatcher([`${"a".repeat(3_000)}b`]);
     for (let n = 0; n < 3_000; n++) expect(matcher.push(toByteText("a"))).toEqual({ text: "", stop: undefined });
     expect(matcher.push(toByteText("a")).text).toBe("a");
@@ -65,9 +62,6 @@ describe("StopMatcher", () => {
 
   test("are found among more than fit on a stack", () => {
     const many = Array.from({ length: 200_000 }, (_, index) => `<${index}>`);
-    expect(new StopMatcher(many).push(toByteText("one <77777> two"))).toEqual({
-      text: "one ",
-      stop: "<77777>",
-    });
+    expect(new StopMatcher(many).push(toByteText("one <77777> two"))).toEqual({ text: "one ", stop: "<77777>" });
   });
 });

@@ -60,35 +60,21 @@ export class StopMatcher {
   /** The longest sequence that this byte makes complete. */
   #next(byte: number): Stop | undefined {
     const going = this.#beginnings;
+    // Few bytes begin any: for the others there is nothing to do.
+    if (this.#firstBytes.has(byte)) going.push({ from: 0, to: this.#stops.length, length: 0 });
     let kept = 0;
     for (const beginning of going) {
-      if (!this.#goesOn(beginning, byte)) continue;
-      const found = this.#complete(beginning);
-      if (found !== undefined) return found;
+      const { from, to, length } = beginning;
+      beginning.from = this.#firstFrom(byte, length, from, to);
+      beginning.to = this.#firstFrom(byte + 1, length, beginning.from, to);
+      beginning.length = length + 1;
+      if (beginning.from === beginning.to) continue;
+      const shortest = this.#stops[beginning.from] as Stop;
+      if (shortest.bytes.length === beginning.length) return shortest;
       going[kept++] = beginning;
     }
     going.length = kept;
-    // Of all that begin before, this place comes last.
-    if (!this.#firstBytes.has(byte)) return undefined;
-    const beginning = { from: 0, to: this.#stops.length, length: 0 };
-    this.#goesOn(beginning, byte);
-    const found = this.#complete(beginning);
-    if (found === undefined) going.push(beginning);
-    return found;
-  }
-
-  /** Narrows to the sequences that have this byte next; false: none has. */
-  #goesOn(beginning: Beginning, byte: number): boolean {
-    const { from, to, length } = beginning;
-    beginning.from = this.#firstFrom(byte, length, from, to);
-    beginning.to = this.#firstFrom(byte + 1, length, beginning.from, to);
-    beginning.length = length + 1;
-    return beginning.from < beginning.to;
-  }
-
-  #complete({ from, length }: Beginning): Stop | undefined {
-    const shortest = this.#stops[from] as Stop;
-    return shortest.bytes.length === length ? shortest : undefined;
+    return undefined;
   }
 
   /** The first of these sequences, alike until `place`, whose byte there is at least this one. */
