@@ -1,6 +1,6 @@
 /**
- * Knows the requests in flight, and notes four times a second how far they are: in the database, one statement for all; in the journal where
- * that is what is durable, and while the database is away or slow.
+ * Knows the requests in flight, and notes four times a second how far they are: in the database, one row for all; in the journal where
+ * that is what is durable, and while the database is away or slow. A hold itself is written when it must grow, or its lease is to be renewed.
  */
 import { InFlight } from "../base/in-flight.ts";
 import { isoTime } from "../base/iso-time.ts";
@@ -12,7 +12,7 @@ import type { Count, CountRecord } from "./journal/records.ts";
 import type { KnownTerms } from "./known-terms.ts";
 import type { LiveRequest } from "./live-request.ts";
 import type { Presence } from "./presence.ts";
-import { type CheckpointItem, checkpointHolds } from "./statements.ts";
+import { type CheckpointItem, checkpointHolds, noteCounts } from "./statements.ts";
 
 export type Checkpointer = {
   add(request: LiveRequest): void;
@@ -27,8 +27,9 @@ export type Checkpointer = {
 
 export type CheckpointerParts = {
   store: Store;
+  owner: string;
   journal: Journal;
-  /** Whether counts go into the journal always; the database then hears of them when a hold must grow or a lease is to be renewed. */
+  /** Whether counts go into the journal instead of the database. */
   journalAll: boolean;
   presence: Presence;
   known: KnownTerms;
@@ -41,11 +42,12 @@ const MOST_A_STATEMENT = 512;
 const AWAY = "database away";
 
 export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
-  const { store, journal, journalAll, presence, known, leaseMs, everyMs, onProblem } = parts;
+  const { store, owner, journal, journalAll, presence, known, leaseMs, everyMs, onProblem } = parts;
   const live = new InFlight<LiveRequest>();
 
-  const toJournal = (items: readonly CheckpointItem[]): void => {
-    const record: CountRecord = { t: "count", at: isoTime(Date.now()), counts: items.map(toCount) };
+  const toJournal = (counts: Count[]): void => {
+    if (counts.length === 0) return;
+    const record: CountRecord = { t: "count", at: isoTime(Date.now()), counts };
     const entry = journal.append(() => JSON.stringify(record));
     entry.done();
     entry.durable.catch((error: unknown) => onProblem("running counts could not be written to the journal", error));
@@ -66,7 +68,7 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     } catch (error) {
       if (isStoreAway(error)) presence.fail();
       else onProblem("a checkpoint failed", error);
-      toJournal([item]);
+      toJournal([toCount(item)]);
       request.failed(AWAY);
     }
   };
@@ -82,22 +84,42 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     return item;
   };
 
+  /** Whether a note is on its way. */
+  let noting = false;
+  const note = async (counts: Count[]): Promise<void> => {
+    noting = true;
+    try {
+      await noteCounts(store, owner, counts);
+    } catch (error) {
+      if (isStoreAway(error)) presence.fail();
+      else onProblem("running counts could not be noted", error);
+      toJournal(counts);
+    }
+    noting = false;
+  };
+
   const tick = (): void => {
     const now = performance.now();
-    const counts: CheckpointItem[] = [];
+    const { away } = presence;
+    /** A note is of all live requests, also of those that stand still. */
+    const inStore = !(journalAll || away || noting);
+    let news = false;
+    const [noted, journaled]: [Count[], Count[]] = [[], []];
     live.forEach((request) => {
-      const { grown, heldBy } = request;
+      const { grown, heldBy, busy } = request;
       const renew = now - request.checkedAt > leaseMs / 3;
-      const alone = heldBy === "known" || (heldBy === "store" && presence.away);
-      if (alone && !request.busy) {
-        if (grown || renew) counts.push(checkAlone(request));
+      if (!busy && (heldBy === "known" || (heldBy === "store" && away))) {
+        if (grown || renew) journaled.push(toCount(checkAlone(request)));
         return;
       }
-      if (grown && (journalAll || request.busy || heldBy === "none")) counts.push(request.count());
-      if (heldBy !== "store" || request.busy) return;
-      if (renew || (journalAll ? request.outgrown : grown)) void checkInStore(request);
+      if (heldBy === "store" && inStore) {
+        news ||= grown;
+        if (request.counts.output > 0) noted.push(toCount(request.count()));
+      } else if (grown) journaled.push(toCount(request.count()));
+      if (heldBy === "store" && !busy && (renew || (grown && request.wanting))) void checkInStore(request);
     });
-    if (counts.length > 0) toJournal(counts);
+    if (news) void note(noted);
+    toJournal(journaled);
   };
   const timer = setInterval(tick, everyMs).unref();
 
@@ -107,7 +129,7 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     check(request) {
       const { heldBy } = request;
       if (request.busy || request.place < 0 || heldBy === "none") return;
-      if (heldBy === "known" || presence.away) toJournal([checkAlone(request)]);
+      if (heldBy === "known" || presence.away) toJournal([toCount(checkAlone(request))]);
       else void checkInStore(request);
     },
     async flush() {

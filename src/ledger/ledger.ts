@@ -54,6 +54,7 @@ export function createLedger(
   });
   const checkpointer = createCheckpointer({
     store,
+    owner,
     journal,
     journalAll,
     presence,

@@ -92,6 +92,11 @@ export class LiveRequest implements Placed {
     return this.counts.output !== this.#countedOutput;
   }
 
+  /** Whether the hold itself must be looked at again: it is used up, or a limit refused it more, and others may have freed what they held. */
+  get wanting(): boolean {
+    return this.refusedBy !== null || this.outgrown;
+  }
+
   /** Whether the database does not know the last count. */
   get unchecked(): boolean {
     return this.#checkpoint > this.#checkedAs || this.grown;

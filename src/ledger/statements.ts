@@ -1,11 +1,12 @@
 /**
- * The statements that move money, as TypeScript sees them. What they do, and under which locks, stands in 0002_money.sql; each takes
+ * The statements that move money, as TypeScript sees them. What they do, and under which locks, stands in 0002_money.sql and 0004_running_counts.sql; each takes
  * an array, is one transaction, and may be sent again without harm.
  */
 import type { SpendCap } from "../conversation/spend-cap.ts";
 import { compositeArray } from "../db/composite-array.ts";
 import type { Statement, Store } from "../db/open-store.ts";
 import { CHECKPOINT_COLUMNS, RESERVE_COLUMNS, SETTLE_COLUMNS } from "./item-columns.ts";
+import type { Count } from "./journal/records.ts";
 import { type LimitRow, Limits, least } from "./limits.ts";
 import type { TokenPrices } from "./money.ts";
 import type { SettleItem } from "./settle-item.ts";
@@ -72,9 +73,19 @@ export type CheckpointResult = {
 
 const RESERVE: Statement = { name: "ledger-reserve", text: "SELECT * FROM ledger_reserve($1, $2, $3)" };
 const CHECKPOINT: Statement = { name: "ledger-checkpoint", text: "SELECT * FROM ledger_checkpoint($1, $2)" };
+const NOTE: Statement = {
+  name: "ledger-note",
+  text: `INSERT INTO running_count (owner, at, counts) VALUES ($1, clock_timestamp(), $2)
+    ON CONFLICT (owner) DO UPDATE SET at = excluded.at, counts = excluded.counts`,
+};
 const SETTLE: Statement = { name: "ledger-settle", text: "SELECT * FROM ledger_settle($1, $2, $3, $4)" };
 const RECORD: Statement = { name: "ledger-record", text: "SELECT * FROM ledger_record($1)" };
 const SWEEP: Statement = { name: "ledger-sweep", text: "SELECT * FROM ledger_sweep($1, $2)" };
+const FORGET: Statement = {
+  name: "ledger-forget",
+  text: `DELETE FROM running_count r WHERE r.at < clock_timestamp() - interval '1 hour'
+    AND NOT EXISTS (SELECT FROM hold h WHERE h.owner = r.owner)`,
+};
 
 /** One for each item, with its number; one for each price that they have; one for each limit. Null is what the other two have. */
 type ReserveRow = ItemRow | RatesRow | LimitRow;
@@ -165,6 +176,16 @@ export async function checkpointHolds(
   return new Map(rows.map(({ checked, amount, refused }) => [checked, { amount, refused }]));
 }
 
+/** Notes how far all live requests of a gateway are, in place of what was noted before: those that it leaves out are not in flight any more. */
+export async function noteCounts(store: Store, owner: string, counts: readonly Count[]): Promise<void> {
+  await store.run(NOTE, [owner, JSON.stringify(counts)]);
+}
+
+/** Drops the counts of gateways that have been gone for long, and hold nothing. */
+export async function forgetCounts(store: Store): Promise<void> {
+  await store.run(FORGET, []);
+}
+
 /** What became of a request's end. No result: it had ended before, or leaves no row. */
 export type Settled = Map<string, "settled" | "adjusted">;
 
@@ -205,7 +226,7 @@ function written(items: readonly SettleItem[]): Settled {
   return new Map(items.filter((item) => item.kept).map((item) => [item.request_id, "settled"]));
 }
 
-/** Settles holds whose lease ran out, or whose owner is dead, at their last checkpoint; returns how many requests that were. */
+/** Settles holds whose lease ran out, or whose owner is dead, at the last count that is known; returns how many requests that were. */
 export async function sweepHolds(store: Store, deadOwners: readonly string[]): Promise<number> {
   let total = 0;
   for (;;) {

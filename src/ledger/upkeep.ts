@@ -3,7 +3,7 @@ import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { Presence } from "./presence.ts";
-import { sweepHolds } from "./statements.ts";
+import { forgetCounts, sweepHolds } from "./statements.ts";
 
 export type Upkeep = {
   /** Something was settled since. */
@@ -19,7 +19,7 @@ export type UpkeepOptions = {
 };
 
 /** Rows in these are changed thousands of times a second; PGlite has no autovacuum, and Postgres' comes once a minute. */
-const BUSY_TABLES = ["hold", "account", "budget_period", "usage_hour"];
+const BUSY_TABLES = ["hold", "account", "budget_period", "usage_hour", "running_count"];
 
 export function startUpkeep(store: Store, journal: Journal, presence: Presence, options: UpkeepOptions): Upkeep {
   const { leaseMs, sweepMs, everyMs, onProblem } = options;
@@ -34,6 +34,7 @@ export function startUpkeep(store: Store, journal: Journal, presence: Presence, 
   const tidy = async (): Promise<void> => {
     if (presence.away || work === 0) return;
     work = 0;
+    await forgetCounts(store);
     for (const table of BUSY_TABLES)
       await store.run({ name: `vacuum-${table}`, text: `VACUUM (SKIP_LOCKED) ${table}` }, []);
     if (journal.bytes > 0) await journal.roll();

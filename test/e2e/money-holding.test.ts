@@ -3,7 +3,15 @@ import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { costOf } from "../../src/ledger/money.ts";
 import { releaseItem } from "../../src/ledger/settle-item.ts";
-import { checkpointHolds, reserveHolds, settleItems, sweepHolds } from "../../src/ledger/statements.ts";
+import type { Count } from "../../src/ledger/journal/records.ts";
+import {
+  checkpointHolds,
+  forgetCounts,
+  noteCounts,
+  reserveHolds,
+  settleItems,
+  sweepHolds,
+} from "../../src/ledger/statements.ts";
 import { HOLD, LEASE, OWNER, countOf, endOf, itemOf, onEachStore } from "../support/money-items.ts";
 import {
   PRICES,
@@ -261,6 +269,62 @@ onEachStore((money) => {
       ]);
       // Once: what is true is not adjusted again, neither by the same nor by another count.
       expect(await settleItems(money.store, [endOf(item, result, { usage: usage({ output: 1 }) })])).toEqual(new Map());
+    });
+
+    it("settles at what the gateway noted of all its requests, where that is later than what the hold knows", async () => {
+      const payer = await addPayer(money.store);
+      const [noted, checked, silent, elsewhere] = [itemOf(payer), itemOf(payer), itemOf(payer), itemOf(payer)];
+      await reserveHolds(money.store, { owner: "noting", leaseMs: LEASE }, [noted, checked, silent]);
+      await reserveHolds(money.store, { owner: "another", leaseMs: LEASE }, [elsewhere]);
+      await checkpointHolds(money.store, LEASE, [countOf(checked, 7, 500), countOf(noted, 2, 100)]);
+      const note = (id: string, checkpoint: number, output: number) =>
+        [id, checkpoint, 900, 100, 5, output, 3] satisfies Count;
+      await noteCounts(money.store, "noting", [note(noted.request_id, 3, 200), note("gone", 1, 9)]);
+      // Each note takes the place of the one before.
+      await noteCounts(money.store, "noting", [
+        note(noted.request_id, 4, 300),
+        note(checked.request_id, 6, 400),
+        note(elsewhere.request_id, 9, 900),
+        note("req_gone", 5, 10),
+      ]);
+      expect(await sweepHolds(money.store, [])).toBe(0);
+      expect(await sweepHolds(money.store, ["noting", "another"])).toBe(4);
+      expect(await eventOf(money.store, noted.request_id)).toMatchObject({
+        outcome: "recovered",
+        counted_by: "checkpoint",
+        input_uncached: 900,
+        cache_read: 100,
+        cache_write: 5,
+        output: 300,
+        reasoning: 3,
+        cost: costOf(PRICES, usage({ inputUncached: 900, cacheRead: 100, cacheWrite: 5, output: 300 })),
+      });
+      expect(await eventOf(money.store, checked.request_id)).toMatchObject({ output: 500, cache_write: 0 });
+      for (const { request_id } of [silent, elsewhere])
+        expect(await eventOf(money.store, request_id)).toMatchObject({ output: 0, cost: 0n });
+    });
+
+    it("goes by the note also where only the lease has run out", async () => {
+      const payer = await addPayer(money.store);
+      const item = itemOf(payer);
+      await reserveHolds(money.store, { owner: "silent", leaseMs: 1 }, [item]);
+      await noteCounts(money.store, "silent", [[item.request_id, 1, 900, 100, 0, 77, 0]]);
+      await sweepHolds(money.store, []);
+      expect(await eventOf(money.store, item.request_id)).toMatchObject({ outcome: "recovered", output: 77 });
+    });
+
+    it("forgets the notes of gateways that are gone, and no others", async () => {
+      const payer = await addPayer(money.store);
+      for (const owner of ["long gone", "long busy", "new"]) await noteCounts(money.store, owner, []);
+      await reserveHolds(money.store, { owner: "long busy", leaseMs: LEASE }, [itemOf(payer)]);
+      await sql`UPDATE running_count SET at = at - interval '2 hours' WHERE owner <> 'new'`.execute(money.store.db);
+      await forgetCounts(money.store);
+      const { rows } = await sql<{ owner: string }>`
+        SELECT owner FROM running_count WHERE owner LIKE 'long%' OR owner = 'new' ORDER BY owner`.execute(
+        money.store.db,
+      );
+      expect(rows.map(({ owner }) => owner)).toEqual(["long busy", "new"]);
+      await sweepHolds(money.store, ["long busy"]);
     });
 
     it("gives back what was recovered of a request that turns out to cost nothing", async () => {

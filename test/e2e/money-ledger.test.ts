@@ -23,6 +23,7 @@ import {
   addKey,
   addPayer,
   addPrice,
+  countedOutputs,
   eventOf,
   expectSound,
   movingCounts,
@@ -260,14 +261,14 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
 
   it("checkpoints all requests in flight, so that one that dies is billed at its last count", async () => {
     const payer = await addPayer(store);
-    const busy = await start({ dataDir: join(dataDir, "busy"), checkpointMs: 20, owner: "dies" });
+    const busy = await start({ dataDir: join(dataDir, "busy"), checkpointMs: 20, leaseMs: 300, owner: "dies" });
     const rows = Array.from({ length: 30 }, () => rowOf(payer));
     const counts = rows.map(() => movingCounts());
     await Promise.all(rows.map((row, index) => busy.reserve(requestOf(row, { counts: counts[index]! }))));
     counts.forEach((count, index) => count.set({ inputUncached: 500, output: 10 + index }));
     await waitUntil("the counts to be in the database", async () => {
-      const holds = await store.db.selectFrom("hold").selectAll().where("owner", "=", "dies").execute();
-      return holds.every((hold) => Number((hold as unknown as { output: number }).output) >= 10);
+      const outputs = await countedOutputs(store, "dies");
+      return outputs.length === 30 && outputs.every((output) => output >= 10);
     });
     await busy.close(1_000);
     expect(await eventOf(store, rows[0]!.requestId)).toBeUndefined();
@@ -285,7 +286,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
 
   it("checkpoints all the others beside a request of which an engine counts nonsense", async () => {
     const [payer, other] = [await addPayer(store), await addPayer(store)];
-    const busy = await start({ dataDir: join(dataDir, "beside"), checkpointMs: 20, owner: "beside" });
+    const busy = await start({ dataDir: join(dataDir, "beside"), checkpointMs: 20, leaseMs: 300, owner: "beside" });
     const [row, mad] = [rowOf(payer), rowOf(other)];
     const [counts, nonsense] = [movingCounts(), movingCounts()];
     const reserved = await busy.reserve(requestOf(row, { counts }));
@@ -293,9 +294,8 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     nonsense.set({ inputUncached: 9e11, cacheRead: 9e11, output: 9e11, reasoning: 1e12 });
     counts.set({ output: 17 });
     await waitUntil("both counts to be in the database", async () => {
-      const holds = await store.db.selectFrom("hold").selectAll().where("owner", "=", "beside").execute();
-      const outputs = new Set(holds.map((hold) => Number((hold as unknown as { output: number }).output)));
-      return outputs.has(17) && outputs.has(2_147_483_647);
+      const outputs = await countedOutputs(store, "beside");
+      return outputs.includes(17) && outputs.includes(2_147_483_647);
     });
     await Promise.all([reserved.settle(row), beside.settle(mad)]);
     await busy.close(1_000);

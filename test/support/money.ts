@@ -73,6 +73,15 @@ export async function addKey(store: Store, { tenantId, keyId }: Payer): Promise<
     .execute();
 }
 
+/** Output of each request that a gateway holds money for, as a sweep would find it. */
+export async function countedOutputs(store: Store, owner: string): Promise<number[]> {
+  const { rows } = await sql<{ output: number }>`
+    SELECT greatest(h.output, (e ->> 5)::integer) AS output FROM hold h
+    LEFT JOIN (running_count r CROSS JOIN json_array_elements(r.counts) e) ON r.owner = h.owner AND e ->> 0 = h.request_id
+    WHERE h.owner = ${owner}`.execute(store.db);
+  return rows.map((row) => row.output);
+}
+
 /** Valid from now, or from then; made now, or then. */
 export async function addPrice(
   store: Store,
