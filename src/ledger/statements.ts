@@ -72,6 +72,10 @@ export type CheckpointResult = {
 };
 
 const RESERVE: Statement = { name: "ledger-reserve", text: "SELECT * FROM ledger_reserve($1, $2, $3)" };
+const RESERVE_ONE: Statement = {
+  name: "ledger-reserve-one",
+  text: "SELECT * FROM ledger_reserve_one($1, $2, ($3::reserve_item[])[1])",
+};
 const CHECKPOINT: Statement = { name: "ledger-checkpoint", text: "SELECT * FROM ledger_checkpoint($1, $2)" };
 const NOTE: Statement = {
   name: "ledger-note",
@@ -79,6 +83,10 @@ const NOTE: Statement = {
     ON CONFLICT (owner) DO UPDATE SET at = excluded.at, counts = excluded.counts`,
 };
 const SETTLE: Statement = { name: "ledger-settle", text: "SELECT * FROM ledger_settle($1, $2, $3, $4)" };
+const SETTLE_ONE: Statement = {
+  name: "ledger-settle-one",
+  text: "SELECT * FROM ledger_settle_one(($1::settle_item[])[1])",
+};
 const RECORD: Statement = { name: "ledger-record", text: "SELECT * FROM ledger_record($1)" };
 const SWEEP: Statement = { name: "ledger-sweep", text: "SELECT * FROM ledger_sweep($1, $2)" };
 const FORGET: Statement = {
@@ -119,7 +127,8 @@ export async function reserveHolds(
   items: readonly ReserveItem[],
 ): Promise<ReserveResult[]> {
   const values = [owner, interval(leaseMs), compositeArray(RESERVE_COLUMNS, items)];
-  const rows = await retried(() => store.run<ReserveRow>(RESERVE, values));
+  const statement = items.length === 1 ? RESERVE_ONE : RESERVE;
+  const rows = await retried(() => store.run<ReserveRow>(statement, values));
   const held: ItemRow[] = [];
   const prices = new Map<bigint, Price>();
   const limits = new Limits();
@@ -212,8 +221,12 @@ async function settleHeld(store: Store, items: readonly SettleItem[]): Promise<S
     if (item.account_id !== null) accounts.add(item.account_id);
     capped ||= item.capped;
   }
-  const values = [[...accounts], items.map((item) => item.request_id), compositeArray(SETTLE_COLUMNS, items), capped];
-  const rows = await retried(() => store.run<{ request_id: string; adjusted: boolean }>(SETTLE, values));
+  const composites = compositeArray(SETTLE_COLUMNS, items);
+  const alone = items.length === 1 && !capped;
+  const [statement, values]: [Statement, unknown[]] = alone
+    ? [SETTLE_ONE, [composites]]
+    : [SETTLE, [[...accounts], items.map((item) => item.request_id), composites, capped]];
+  const rows = await retried(() => store.run<{ request_id: string; adjusted: boolean }>(statement, values));
   const settled = written(items);
   for (const { request_id, adjusted } of rows) {
     if (adjusted) settled.set(request_id, "adjusted");
