@@ -204,4 +204,11 @@ describe("parameters", () => {
       ignored: ["field:text.verbosity", "field:include.message.output_text.logprobs", "field:service_tier"],
     });
   });
+
+  it("sends an engine's parameter on where it is false, too", () => {
+    expect(decode({ skip_special_tokens: false, metadata: null, safe: false })).toMatchObject({
+      extensions: { skip_special_tokens: false },
+      ignored: [],
+    });
+  });
 });

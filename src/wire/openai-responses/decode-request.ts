@@ -85,9 +85,10 @@ function decodeExtensions(body: JsonObject, notes: Notes): JsonObject {
   const extensions: JsonObject = {};
   for (const name of Object.keys(body)) {
     const value = body[name];
-    if (READ.has(name) || value === null || value === false) continue;
+    if (READ.has(name) || value === null) continue;
+    // One that is false says something: engines have some that are true unless told otherwise (`skip_special_tokens`).
     if (ENGINE_PARAMETERS.has(name)) extensions[name] = value;
-    else notes.add("field", name);
+    else if (value !== false) notes.add("field", name);
   }
   // Engines take 64-bit seeds; one beyond 2^53 goes there digit for digit.
   if (JSON.isRawJSON(body["seed"])) extensions["seed"] = body["seed"];
