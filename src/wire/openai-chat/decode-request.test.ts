@@ -238,6 +238,15 @@ describe("tools", () => {
     expect(request.toolChoice).toEqual({ type: "auto" });
   });
 
+  it("passes over a custom tool among the allowed, as among the tools", () => {
+    const { mode, tools: names } = allowed("auto", "b").allowed_tools;
+    const custom = { type: "custom", custom: { name: "c" } };
+    const choice = { type: "allowed_tools", allowed_tools: { mode, tools: [custom, ...names] } };
+    expect(decode(ask({ tools: [...tools, custom], tool_choice: choice })).tools.map((each) => each.name)).toEqual([
+      "b",
+    ]);
+  });
+
   it.each([
     [{ type: "function", function: { name: "c" } }, "tool_choice"],
     [allowed("required", "c"), "tool_choice.allowed_tools.tools"],

@@ -69,9 +69,16 @@ function decodeAllowed(choice: JsonObject): WiredChoice {
   for (const [i, value] of (arrayField(allowed["tools"], `${at}.tools`) ?? []).entries()) {
     const tool = isObject(value) ? value : refuse(`${at}.tools[${i}]`, "must be an object");
     const named = objectField(tool["function"], `${at}.tools[${i}].function`) ?? tool;
+    if (isIgnored(tool)) continue;
     names.push(requiredString(named["name"], `${at}.tools[${i}].function.name`));
   }
   return { type: "allowed", required: mode === "required", names };
+}
+
+/** A tool that nobody runs here has no effect where it is allowed either; custom ones have a name of their own where they are known. */
+function isIgnored({ type, name }: JsonObject): boolean {
+  if (type === undefined || type === null || type === "function") return false;
+  return type !== "custom" || name === undefined;
 }
 
 function decodeLegacyChoice(value: unknown): ToolChoice | undefined {

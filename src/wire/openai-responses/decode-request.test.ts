@@ -211,4 +211,19 @@ describe("parameters", () => {
       ignored: [],
     });
   });
+
+  it("allows the tools that it knows of those that are allowed", () => {
+    const tools = [
+      ...["a", "b"].map((name) => ({ type: "function", name, parameters: { type: "object" } })),
+      { type: "custom", name: "patch" },
+      { type: "mcp", server_label: "wiki" },
+    ];
+    const allowed = (...names: object[]) =>
+      decode({ tools, tool_choice: { type: "allowed_tools", mode: "auto", tools: names } });
+    const hosted = [{ type: "mcp", server_label: "wiki", name: "ask" }, { type: "image_generation" }];
+    const some = allowed({ type: "function", name: "a" }, { type: "custom", name: "patch" }, ...hosted);
+    expect(some.tools.map(({ name }) => name)).toEqual(["a", "patch"]);
+    expect(some.toolChoice).toEqual({ type: "auto" });
+    expect(allowed(...hosted).toolChoice).toEqual({ type: "none" });
+  });
 });
