@@ -26,9 +26,9 @@ const args = (index: number, json: string): StreamEvent => ({
 const stop: StreamEvent = { type: "finish", reason: "stop" };
 
 /** Runs events through, one read each, and puts neighbouring deltas together. */
-function through(events: readonly StreamEvent[], repairs = false): unknown[] {
+function through(events: readonly StreamEvent[], repairs = false, onlyOne = false): unknown[] {
   const kinds: string[] = [];
-  const recovered = new RecoveredCalls({ vocabulary, repairs, onRecovered: (kind) => kinds.push(kind) });
+  const recovered = new RecoveredCalls({ vocabulary, repairs, onlyOne, onRecovered: (kind) => kinds.push(kind) });
   const out: [string, ...unknown[]][] = [];
   for (const event of events.flatMap((each) => recovered.push([each]))) {
     const last = out.at(-1);
@@ -54,6 +54,16 @@ describe("calls in an engine's events", () => {
       ["recovered", "dialect"],
       ["recovered", "dialect"],
     ]);
+  });
+
+  it("are one where the client takes no more", () => {
+    const one = [
+      ["call", 0, "Bash", '{"command": "ls"}'],
+      ["finish", "tool-calls"],
+      ["recovered", "dialect"],
+    ];
+    expect(through([text(`${CALL}\n${CALL}`), stop], false, true)).toEqual(one);
+    expect(through([text(CALL), text("\n"), text(CALL), stop], false, true)).toEqual(one);
   });
 
   it("are to be run where a stop sequence stands behind them, and not where it cut them", () => {
@@ -87,7 +97,7 @@ describe("calls in an engine's events", () => {
   });
 
   it("that are held back when the gateway ends the answer are shown as they are", () => {
-    const recovered = new RecoveredCalls({ vocabulary, repairs: false, onRecovered() {} });
+    const recovered = new RecoveredCalls({ vocabulary, repairs: false, onlyOne: false, onRecovered() {} });
     expect(recovered.push([text(CALL.slice(0, 30))])).toEqual([]);
     expect(recovered.cut()).toEqual([text(CALL.slice(0, 30))]);
   });

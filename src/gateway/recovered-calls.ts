@@ -15,19 +15,26 @@ export type RecoveryPlan = {
   vocabulary: CallVocabulary;
   /** Whether the engine's own calls are held back until they are whole, and mended. */
   repairs: boolean;
+  /** Whether the client takes one call an answer: others that are found are left out, as vLLM leaves out those that its parser finds. */
+  onlyOne: boolean;
   onRecovered(repair: RepairKind): void;
 };
 
 /** Undefined where no call can be the answer, or the model's settings want none to be looked for. */
 export function recoveryOf(
-  { tools, toolChoice }: ChatRequest,
+  { tools, toolChoice, parallelToolCalls }: ChatRequest,
   own: Config["models"][string] | undefined,
   onRecovered: RecoveryPlan["onRecovered"],
 ): RecoveryPlan | undefined {
   if (tools.length === 0 || toolChoice?.type === "none" || own?.recover_tool_calls === false) return undefined;
   const functions = tools.filter((tool) => tool.type === "function");
   if (functions.length === 0) return undefined;
-  return { vocabulary: new CallVocabulary(functions), repairs: own?.repair_tool_calls ?? false, onRecovered };
+  return {
+    vocabulary: new CallVocabulary(functions),
+    repairs: own?.repair_tool_calls ?? false,
+    onlyOne: parallelToolCalls === false,
+    onRecovered,
+  };
 }
 
 export class RecoveredCalls {
@@ -116,6 +123,7 @@ export class RecoveredCalls {
   #give(pieces: readonly RecoveredPiece[], out: StreamEvent[]): void {
     for (const piece of pieces) {
       if (piece.type === "call") {
+        if (this.#plan.onlyOne && this.#calls > 0) continue;
         this.#call(newCallId(), piece.name, piece.arguments, out);
         this.#found = true;
         this.#plan.onRecovered(piece.repair);
