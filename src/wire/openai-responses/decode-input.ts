@@ -5,6 +5,7 @@ import { decodeText } from "../openai-chat/decode-content.ts";
 import { arrayField, isObject, refuse, requiredString, stringField } from "../openai-chat/fields.ts";
 import type { Notes } from "../openai-chat/notes.ts";
 import { decodeParts } from "./decode-parts.ts";
+import { ADDITIONAL_TOOLS } from "./decode-tools.ts";
 import { unpackReasoning } from "./reasoning-carrier.ts";
 import type { ToolNames } from "./tool-names.ts";
 
@@ -58,6 +59,8 @@ function decodeItem(item: JsonObject, param: string, names: ToolNames, notes: No
       return decodeReasoningItem(item, param, notes);
     case "item_reference":
       return refuse(param, "refers to a stored item, and nothing is stored here; send the item itself");
+    case ADDITIONAL_TOOLS:
+      return undefined;
     default:
       notes.add("block", type);
       return undefined;

@@ -165,6 +165,32 @@ describe("parameters", () => {
     expect(messages[0]?.content[0]).toMatchObject({ name: "crm__read" });
   });
 
+  it("has the tools that items of the input add beside its own, each once and as it was said last", () => {
+    const tool = (name: string, description: string) => ({ type: "function", name, description, strict: false });
+    const added = (...tools: object[]) => ({ type: "additional_tools", role: "developer", tools });
+    const { tools, messages, ignored, answerForm, toolChoice } = decode({
+      tools: [tool("read", "first"), tool("crm__read", "flat")],
+      input: [
+        added({ type: "namespace", name: "crm", tools: [tool("read", "crm's")] }, { type: "custom", name: "patch" }),
+        { role: "developer", content: "be brief" },
+        { role: "user", content: "hi" },
+        added(tool("read", "last"), { type: "web_search" }),
+      ],
+      tool_choice: "required",
+    });
+    expect(tools.map((each) => [each.name, "description" in each ? each.description : undefined])).toEqual([
+      ["read", "last"],
+      ["crm__read", "flat"],
+      ["patch", undefined],
+      ["crm__read_", "crm's"],
+    ]);
+    expect(answerForm?.responses?.tools.get("crm__read_")).toEqual({ name: "read", namespace: "crm", custom: false });
+    expect(messages).toEqual([{ role: "user", content: [{ type: "text", text: "hi" }] }]);
+    expect([toolChoice, ignored]).toEqual([{ type: "required" }, ["tool:web_search"]]);
+    const wrong = { input: [{ role: "user", content: "hi" }, added({ type: "function" })] };
+    expect(() => decode(wrong)).toThrow(expect.objectContaining({ param: "input[1].tools[0].name" }));
+  });
+
   it("makes functions of free-text tools, which can be chosen", () => {
     const format = { type: "grammar", syntax: "lark", definition: "start: X" };
     const { tools, toolChoice } = decode({

@@ -13,14 +13,18 @@ import {
 import type { Notes } from "../openai-chat/notes.ts";
 import type { ToolNames } from "./tool-names.ts";
 
+/** The type of an item that adds tools to those of the request. */
+export const ADDITIONAL_TOOLS = "additional_tools";
+
 export function decodeTools(
   body: JsonObject,
   names: ToolNames,
   notes: Notes,
 ): { tools: FunctionTool[]; toolChoice?: ToolChoice } {
   const tools: FunctionTool[] = [];
+  const places = new Map<string, number>();
   const spaces: { space: JsonObject; param: string }[] = [];
-  for (const { tool, param } of objects(body["tools"], "tools")) {
+  for (const { tool, param } of declared(body)) {
     const type = requiredString(tool["type"], `${param}.type`);
     if (type === "namespace") spaces.push({ space: tool, param });
     else decodeTool(type, tool, param, undefined);
@@ -40,14 +44,29 @@ export function decodeTools(
     const name = names.add(requiredString(tool["name"], `${param}.name`), namespace, custom);
     const description = stringField(tool["description"], `${param}.description`);
     const strict = booleanField(tool["strict"], `${param}.strict`);
-    tools.push({
+    // Said once more, perhaps in other words: the latest counts, and stands where the tool stood.
+    const place = places.get(name) ?? tools.length;
+    places.set(name, place);
+    tools[place] = {
       type: "function",
       name,
       ...(custom ? customParts(tool, description, param) : functionParts(tool, description, param)),
       ...(strict !== undefined && { strict }),
       deferred: false,
-    });
+    };
   }
+}
+
+/**
+ * The tools of the request, and those that items of its input add. For some models Codex has all of its tools in such an item. They stand in
+ * the head with the others, wherever the item is.
+ */
+function* declared(body: JsonObject): Generator<{ tool: JsonObject; param: string }> {
+  yield* objects(body["tools"], "tools");
+  const { input } = body;
+  if (!Array.isArray(input)) return;
+  for (const [i, item] of input.entries())
+    if (isObject(item) && item["type"] === ADDITIONAL_TOOLS) yield* objects(item["tools"], `input[${i}].tools`);
 }
 
 function* objects(value: unknown, at: string): Generator<{ tool: JsonObject; param: string }> {

@@ -2,7 +2,7 @@
 import type { ResponsesForm } from "../../conversation/request.ts";
 
 export type ToolNames = {
-  /** Names a tool of the request; the first of a name keeps it. */
+  /** Names a tool of the request; the first of a name keeps it. The same tool again has the same name. */
   add(name: string, namespace: string | undefined, custom: boolean): string;
   /** The engine's name of a tool that was called earlier, known or not. */
   engineName(name: string, namespace: string | undefined): string;
@@ -20,7 +20,11 @@ export function newToolNames(): ToolNames {
   return {
     byEngineName,
     add(name, namespace, custom) {
-      const engine = namespace !== undefined && byEngineName.has(name) ? `${namespace}__${name}` : name;
+      let engine = engineNames.get(key(name, namespace));
+      if (engine === undefined) {
+        engine = namespace !== undefined && byEngineName.has(name) ? `${namespace}__${name}` : name;
+        while (byEngineName.has(engine)) engine += "_";
+      }
       byEngineName.set(engine, { name, custom, ...(namespace !== undefined && { namespace }) });
       engineNames.set(key(name, namespace), engine);
       return engine;
