@@ -46,6 +46,11 @@ function decodeItem(item: JsonObject, param: string, names: ToolNames, notes: No
   switch (type) {
     case "message":
       return decodeMessage(item, param, notes);
+    case "agent_message": {
+      // Codex: what another of its agents says to this one, such as a task or a report.
+      const content = decodeParts(item["content"], `${param}.content`, notes);
+      return content.length === 0 ? undefined : { role: "user", content };
+    }
     case "function_call":
     case "custom_tool_call":
       return { role: "assistant", content: [decodeCall(item, type === "custom_tool_call", param, names)] };

@@ -75,6 +75,16 @@ describe("Codex", () => {
     expect(second!.system).toEqual(first!.system);
   });
 
+  it("has its agents hear each other", () => {
+    const said = (...content: object[]) => ({ type: "agent_message", author: "/root/a", recipient: "/root", content });
+    const hidden = { type: "encrypted_content", encrypted_content: "gAAAA" };
+    const { messages, ignored } = decode({
+      input: [{ role: "user", content: "hi" }, said(hidden), said({ type: "input_text", text: "Done." })],
+    });
+    expect(messages.slice(1)).toEqual([{ role: "user", content: [{ type: "text", text: "Done." }] }]);
+    expect(ignored).toEqual(["block:encrypted_content"]);
+  });
+
   it("has its agents told apart by their threads", () => {
     expect(decode({}, { "session-id": "s", "thread-id": "t" }).identity).toEqual({ session: "s", agent: "t" });
     expect(decode({}, { "thread-id": "t" }).identity).toEqual({ session: "t" });
