@@ -2,7 +2,7 @@
  * Knows the requests in flight, and notes four times a second how far they are: in the database, one row for all; in the journal where
  * that is what is durable, and while the database is away or slow. A hold itself is written when it must grow, or its lease is to be renewed.
  */
-import { InFlight } from "../base/in-flight.ts";
+import { InFlight, type Placed } from "../base/in-flight.ts";
 import { isoTime } from "../base/iso-time.ts";
 import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
@@ -17,6 +17,11 @@ import { type CheckpointItem, checkpointHolds, noteCounts } from "./statements.t
 export type Checkpointer = {
   add(request: LiveRequest): void;
   remove(request: LiveRequest): void;
+  /**
+   * As `remove`, of a request that is now being settled: until the returned function is called, which says that the database has its end, notes
+   * still have what it counted. A gateway may die in between.
+   */
+  end(request: LiveRequest): () => void;
   /** A checkpoint of this request now. */
   check(request: LiveRequest): void;
   /** Resolves when the database knows what the journal has been told so far. */
@@ -44,6 +49,7 @@ const AWAY = "database away";
 export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   const { store, owner, journal, journalAll, presence, known, leaseMs, everyMs, onProblem } = parts;
   const live = new InFlight<LiveRequest>();
+  const ending = new InFlight<Placed & { count: Count; until: number }>();
 
   const toJournal = (counts: Count[]): void => {
     if (counts.length === 0) return;
@@ -118,7 +124,13 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
       } else if (grown) journaled.push(toCount(request.count()));
       if (heldBy === "store" && !busy && (renew || (grown && request.wanting))) void checkInStore(request);
     });
-    if (news) void note(noted);
+    if (news) {
+      ending.forEach((one) => {
+        if (now > one.until) ending.delete(one);
+        else noted.push(one.count);
+      });
+      void note(noted);
+    }
     toJournal(journaled);
   };
   const timer = setInterval(tick, everyMs).unref();
@@ -126,6 +138,14 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   return {
     add: (request) => live.add(request),
     remove: (request) => void live.delete(request),
+    end(request) {
+      live.delete(request);
+      if (journalAll || request.heldBy !== "store") return () => {};
+      // What takes longer is in the journal, or refused for good; the latter is swept once its lease has run out.
+      const one = { place: -1, count: toCount(request.count()), until: performance.now() + leaseMs * 2 };
+      ending.add(one);
+      return () => void ending.delete(one);
+    },
     check(request) {
       const { heldBy } = request;
       if (request.busy || request.place < 0 || heldBy === "none") return;

@@ -170,9 +170,13 @@ export function createLedger(
 
       let ended: Promise<void> | undefined;
       const endOnce = (item: SettleItem, charged: Usage = NOTHING): Promise<void> => {
-        checkpointer.remove(live);
+        const noted = item.billed ? checkpointer.end(live) : undefined;
+        if (noted === undefined) checkpointer.remove(live);
         if (heldBy === "known") known.giveBack(request.tenantId, request.keyId, live.unused(charged), outage);
-        return end(item, onApplied);
+        return end(item, () => {
+          noted?.();
+          onApplied?.();
+        });
       };
       const reserved = { accountId, priceId, reservedAt };
       const unheld = heldBy === "none" && priceId === null;

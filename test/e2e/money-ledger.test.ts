@@ -717,5 +717,39 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       await waitUntil("the row", async () => (await eventOf(test.store, row.requestId)) !== undefined);
       await waitUntil("the hold to be free", async () => (await accountOf(test.store, payer)).held === 0n);
     });
+
+    it("notes what a request has counted until the database has its end", async () => {
+      const [payer, other] = [await addPayer(store), await addPayer(store)];
+      const options = { ...QUIET, checkpointMs: 20, patienceMs: 60_000, owner: "ending" };
+      const busy = await openLedger(store, { ...options, dataDir: join(dataDir, "ending") });
+      const [row, beside] = [rowOf(payer), rowOf(other)];
+      const [counts, moving] = [movingCounts(), movingCounts()];
+      const [ends, goesOn] = await Promise.all([
+        busy.reserve(requestOf(row, { counts })),
+        busy.reserve(requestOf(beside, { counts: moving })),
+      ]);
+      counts.set({ inputUncached: 500, output: 300 });
+      let settled: Promise<void> | undefined;
+      await test.store.db.transaction().execute(async (held) => {
+        await sql`SELECT FROM account WHERE tenant_id = ${payer.tenantId} FOR UPDATE`.execute(held);
+        settled = ends.settle({ ...row, usage: counts.usage });
+        for (const output of [7, 8]) {
+          moving.set({ output });
+          await waitUntil("a note", async () => (await countedOutputs(test.store, "ending")).includes(output));
+          expect(await countedOutputs(test.store, "ending")).toContain(300);
+        }
+      });
+      await settled;
+      moving.set({ output: 9 });
+      const noted = async () =>
+        (
+          await sql<{ counts: unknown[] }>`
+        SELECT counts FROM running_count WHERE owner = 'ending'`.execute(test.store.db)
+        ).rows[0]!.counts;
+      await waitUntil("a note", async () => JSON.stringify(await noted()).includes(",9,"));
+      expect(await noted()).toHaveLength(1);
+      await goesOn.settle({ ...beside, usage: moving.usage });
+      await busy.close(5_000);
+    });
   },
 );
