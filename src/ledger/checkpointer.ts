@@ -113,7 +113,8 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     const [noted, journaled]: [Count[], Count[]] = [[], []];
     live.forEach((request) => {
       const { grown, heldBy, busy } = request;
-      const renew = now - request.checkedAt > leaseMs / 3;
+      // What was looked at without the database has not renewed its lease, nor told the database what the journal was told.
+      const renew = now - request.checkedAt > leaseMs / 3 || request.checkedAt < presence.since;
       if (!busy && (heldBy === "known" || (heldBy === "store" && away))) {
         if (grown || renew) journaled.push(toCount(checkAlone(request)));
         return;

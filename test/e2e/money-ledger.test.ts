@@ -718,6 +718,34 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       await waitUntil("the hold to be free", async () => (await accountOf(test.store, payer)).held === 0n);
     });
 
+    it("renews leases and tells what was counted as soon as the database is back, also of what stands still", async () => {
+      const payer = await addPayer(store);
+      const options = { ...QUIET, checkpointMs: 20, leaseMs: 3_600_000, owner: "cut off" };
+      const busy = await openLedger(store, { ...options, dataDir: join(dataDir, "cut off") });
+      const row = rowOf(payer);
+      const counts = movingCounts();
+      const reservation = await busy.reserve(requestOf(row, { counts }));
+      const hold = async () =>
+        (
+          await sql<{ output: number; lease_until: Date }>`
+            SELECT output, lease_until FROM hold WHERE request_id = ${row.requestId}`.execute(test.store.db)
+        ).rows[0]!;
+      const before = await hold();
+      counts.set({ output: 7 });
+      await waitUntil("a note", async () => (await countedOutputs(test.store, "cut off")).includes(7));
+      await proxy.cut();
+      counts.set({ output: 8 });
+      await waitUntil("the outage", () => busy.status.storeAway);
+      const bytes = busy.status.journalBytes;
+      counts.set({ output: 9 });
+      await waitUntil("a count in the journal", () => busy.status.journalBytes > bytes);
+      await proxy.mend();
+      await waitUntil("the count in the hold", async () => (await hold()).output === 9);
+      expect((await hold()).lease_until.getTime()).toBeGreaterThan(before.lease_until.getTime());
+      await reservation.settle({ ...row, usage: counts.usage });
+      await busy.close(5_000);
+    });
+
     it("notes what a request has counted until the database has its end", async () => {
       const [payer, other] = [await addPayer(store), await addPayer(store)];
       const options = { ...QUIET, checkpointMs: 20, patienceMs: 60_000, owner: "ending" };
