@@ -92,6 +92,8 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
 
   /** Whether a note is on its way. */
   let noting = false;
+  /** Whether the journal was told what no note has: another gateway cannot read it there. */
+  let unnoted = false;
   const note = async (counts: Count[]): Promise<void> => {
     noting = true;
     try {
@@ -100,6 +102,7 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
       if (isStoreAway(error)) presence.fail();
       else onProblem("running counts could not be noted", error);
       toJournal(counts);
+      unnoted = true;
     }
     noting = false;
   };
@@ -109,7 +112,7 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     const { away } = presence;
     /** A note is of all live requests, also of those that stand still. */
     const inStore = !(journalAll || away || noting);
-    let news = false;
+    let news = unnoted;
     const [noted, journaled]: [Count[], Count[]] = [[], []];
     live.forEach((request) => {
       const { grown, heldBy, busy } = request;
@@ -122,15 +125,19 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
       if (heldBy === "store" && inStore) {
         news ||= grown;
         if (request.counts.output > 0) noted.push(toCount(request.count()));
-      } else if (grown) journaled.push(toCount(request.count()));
+      } else if (grown) {
+        journaled.push(toCount(request.count()));
+        if (heldBy === "store") unnoted = true;
+      }
       if (heldBy === "store" && !busy && (renew || (grown && request.wanting))) void checkInStore(request);
     });
-    if (news) {
+    if (news && inStore) {
+      unnoted = false;
       ending.forEach((one) => {
         if (now > one.until) ending.delete(one);
         else noted.push(one.count);
       });
-      void note(noted);
+      if (noted.length > 0) void note(noted);
     }
     toJournal(journaled);
   };

@@ -746,6 +746,33 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       await busy.close(5_000);
     });
 
+    it("notes what came while a note was on its way, though nothing comes after it", async () => {
+      const payer = await addPayer(store);
+      const options = { ...QUIET, checkpointMs: 20, leaseMs: 3_600_000, owner: "slow" };
+      const busy = await openLedger(store, { ...options, dataDir: join(dataDir, "slow") });
+      const row = rowOf(payer);
+      const counts = movingCounts();
+      const reservation = await busy.reserve(requestOf(row, { counts }));
+      counts.set({ output: 1 });
+      await waitUntil("a note", async () => (await countedOutputs(test.store, "slow")).includes(1));
+      await test.store.db.transaction().execute(async (held) => {
+        await sql`SELECT FROM running_count WHERE owner = 'slow' FOR UPDATE`.execute(held);
+        counts.set({ output: 2 });
+        const waits = async () =>
+          (
+            await sql`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%running_count%'
+              AND datname = current_database()`.execute(test.store.db)
+          ).rows.length > 0;
+        await waitUntil("a note to wait", waits);
+        const bytes = busy.status.journalBytes;
+        counts.set({ output: 3 });
+        await waitUntil("a count in the journal", () => busy.status.journalBytes > bytes);
+      });
+      await waitUntil("the last count", async () => (await countedOutputs(test.store, "slow")).includes(3));
+      await reservation.settle({ ...row, usage: counts.usage });
+      await busy.close(5_000);
+    });
+
     it("notes what a request has counted until the database has its end", async () => {
       const [payer, other] = [await addPayer(store), await addPayer(store)];
       const options = { ...QUIET, checkpointMs: 20, patienceMs: 60_000, owner: "ending" };
