@@ -14,6 +14,7 @@ import {
   accountOf,
   addBudget,
   addPayer,
+  addPrice,
   eventOf,
   periodsOf,
   rowOf,
@@ -57,6 +58,18 @@ onEachStore((money) => {
           held: 0n,
         });
       }
+    });
+
+    it("takes the truth also of what was recovered twice, as from a journal that is read again", async () => {
+      const payer = await addPayer(money.store);
+      const item = itemOf(payer);
+      const result = await one(item);
+      const recovered = (output: number) => endOf(item, result, { usage: usage({ output }), outcome: "recovered" });
+      await settleItems(money.store, [recovered(200)]);
+      expect(await settleItems(money.store, [recovered(100)])).toEqual(new Map());
+      expect(await eventOf(money.store, item.request_id)).toMatchObject({ output: 200, adjusted_at: null });
+      await settleItems(money.store, [endOf(item, result, { usage: usage({ output: 500 }) })]);
+      expect(await eventOf(money.store, item.request_id)).toMatchObject({ outcome: "ok", output: 500 });
     });
 
     it("works without a hold, in the period of its reservation", async () => {
@@ -273,6 +286,19 @@ onEachStore((money) => {
       await settleItems(money.store, [capped(endOf(item, result, { usage: used }))]);
       expect((await periodsOf(money.store, budget))[0]!.spent).toBeGreaterThan(HOLD - TOKEN);
       expect((await periodsOf(money.store, budget))[0]!.spent).toBeLessThanOrEqual(HOLD);
+    });
+
+    it("is billed for as much as costs what is held, when that is rounded", async () => {
+      await addPrice(money.store, "pennies", { ...PRICES, output: 499n });
+      const payer = await addPayer(money.store, { terms: "prepaid", balance: 499n, floor: 0n });
+      const item = itemOf(payer, { model: "pennies", input: 0, output: 1_000 });
+      await settleItems(money.store, [capped(endOf(item, await one(item), { usage: usage({ output: 1_002 }) }))]);
+      // 1,001 tokens are 499.499 nano-USD, which is 499.
+      expect(await eventOf(money.store, item.request_id)).toMatchObject({
+        output: 1_001,
+        unbilled_output: 1,
+        cost: 499n,
+      });
     });
 
     it("counts exactly as many tokens as the money pays for, at any price", async () => {
