@@ -172,3 +172,12 @@ test("more changes than there is room for make older answers unbelievable, whate
   known.learn(item(0, { model: "model 0" }), heard(), performance.now());
   expect(known.admit(item(0, { model: "model 0" }))).toBeDefined();
 });
+
+test("asks again whether there are limits, where that was heard too long ago, though the price was heard just now", () => {
+  const known = createKnownTerms(true);
+  const now = performance.now();
+  known.learn(item(0), heard(), now - 60_000);
+  known.learn(item(0, { tenant_id: "other" }), heard(), now);
+  expect(known.free("other", "k", "m")).toMatchObject({ price: PRICE });
+  expect(known.free("t", "k", "m")).toBeUndefined();
+});

@@ -154,4 +154,16 @@ describe("a request in flight", () => {
     live.checked({ amount: live.amount * 2n, refused: null });
     expect(live.refusedBy).toBe("database away");
   });
+
+  it("knows what its hold lacks for what it counts and asks for, and what of it is left", () => {
+    const { live, counts } = running({ held: 500 });
+    counts.output = 400;
+    expect(live.missing({ ...live.count(), ahead: 200 })).toBe(100n * 15_000n);
+    expect(live.missing({ ...live.count(), ahead: 0 })).toBe(-100n * 15_000n);
+    expect([live.unused(counts.usage), live.exceededBy(counts.usage)]).toEqual([100n * 15_000n, false]);
+    counts.output = 500;
+    expect([live.unused(counts.usage), live.exceededBy(counts.usage)]).toEqual([0n, false]);
+    counts.output = 501;
+    expect([live.unused(counts.usage), live.exceededBy(counts.usage)]).toEqual([0n, true]);
+  });
 });

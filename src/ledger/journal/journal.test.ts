@@ -45,3 +45,17 @@ it("sees that a file was cut short although one without a head stands behind it"
   onTestFinished(() => left.release());
   expect([left.records, problems]).toEqual([["third"], [expect.stringContaining("damaged")]]);
 });
+
+it("keeps no file for what was done before it was written, and each that has something to do", async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "evener-journal-"));
+  onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
+  const journal = createJournal({ directory: dataDir, first: 1, ledger: "a" });
+  const counts = journal.append(() => "counts");
+  counts.done();
+  await counts.durable;
+  await journal.roll();
+  const open = journal.append(() => "open");
+  await open.durable;
+  await journal.close();
+  expect(readdirSync(dataDir)).toEqual(["00000002.journal"]);
+});
