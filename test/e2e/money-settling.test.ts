@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { costOf } from "../../src/ledger/money.ts";
+import { replayJournal } from "../../src/ledger/journal/replay.ts";
 import { type SettleItem, releaseItem, settleItem } from "../../src/ledger/settle-item.ts";
 import { checkpointHolds, reserveHolds, settleItems, sweepHolds } from "../../src/ledger/statements.ts";
 import type { UsageRow } from "../../src/ledger/usage-row.ts";
@@ -176,6 +177,40 @@ onEachStore((money) => {
       await settleItems(money.store, [free, endOf(item, await one(item))]);
       expect(await eventOf(money.store, free.request_id)).toMatchObject({ cost: 0n, output: 40 });
       expect((await eventOf(money.store, item.request_id))!.cost).toBeGreaterThan(0n);
+    });
+  });
+
+  describe("a journal that is read again", () => {
+    it("settles at the count with the highest number, within its limits, and leaves to the sweep what it has only counts of", async () => {
+      const payer = await addPayer(money.store, { terms: "prepaid", balance: HOLD, floor: 0n });
+      const [opened, elsewhere] = [itemOf(payer), itemOf(await addPayer(money.store))];
+      const [held] = await reserveHolds(money.store, { owner: "dead", leaseMs: LEASE }, [opened, elsewhere]);
+      const { input: _input, output: _output, ...facts } = opened;
+      const at = held!.reservedAt.toISOString();
+      const open = { t: "open", ...facts, account_id: held!.accountId, price_id: held!.price!.id, reserved_at: at };
+      const count = (id: string, number: number, output: number) => ({
+        t: "count",
+        at,
+        counts: [[id, number, 900, 100, 0, output, 0]],
+      });
+      const records = [
+        open,
+        ...[
+          [1, 100],
+          [3, 5_000],
+          [2, 200],
+        ].map(([n, output]) => count(opened.request_id, n!, output!)),
+        count(elsewhere.request_id, 1, 50),
+      ];
+      const texts = records.map((record) => JSON.stringify(record));
+      expect(await replayJournal(money.store, texts)).toEqual({ settled: 1, recovered: 1 });
+      expect(await replayJournal(money.store, texts)).toEqual({ settled: 0, recovered: 0 });
+      const event = (await eventOf(money.store, opened.request_id))!;
+      expect(event).toMatchObject({ outcome: "recovered", input_uncached: 900, cache_read: 100 });
+      expect(event.output + event.unbilled_output).toBe(5_000);
+      expect((await accountOf(money.store, payer)).balance).toBeGreaterThanOrEqual(0n);
+      expect(await sweepHolds(money.store, ["dead"])).toBe(1);
+      expect(await eventOf(money.store, elsewhere.request_id)).toMatchObject({ outcome: "recovered", output: 50 });
     });
   });
 
