@@ -105,6 +105,30 @@ describe("reading chunks by templates", () => {
     );
   });
 
+  it.each([
+    [
+      "ends the answer",
+      {
+        choices: [{ index: 0, delta: { content: "x" }, finish_reason: "length" }],
+      },
+    ],
+    ["brings reasoning beside the text", { choices: [{ index: 0, delta: { content: "x", reasoning: "y" } }] }],
+    [
+      "tells timings",
+      {
+        choices: [{ index: 0, delta: { content: "x" } }],
+        timings: { prompt_n: 7, predicted_n: 9 },
+      },
+    ],
+  ])("makes none of a chunk that %s", (_what, value) => {
+    const templates = new ChunkTemplates();
+    const head = `data: {"choices":[]}\n\n`;
+    const bytes = Buffer.from(`${head}data: ${JSON.stringify(value)}\n\n${END}`);
+    const first = read(bytes, { templates });
+    expect(read(bytes, { templates })).toEqual(first);
+    expect(first).toEqual(read(bytes, { bytewise: true }));
+  });
+
   it("uses them: nearly all chunks of an answer are like one before, over all streams", () => {
     const templates = new ChunkTemplates();
     const one: Shape = { field: "content", id: "a1", usage: "running", spaced: false };
