@@ -279,6 +279,18 @@ describe("stop sequences that the engine was not told of", () => {
     expect(stopped(chunk({ content: "the E" })).all.at(-1)?.[0]).toBe("error");
   });
 
+  it("do not go on over reasoning, before which the text so far is shown", () => {
+    expect(
+      stopped(chunk({ content: "one E" }) + chunk({ reasoning: "hm" }) + chunk({ content: "ND" }) + DONE).all,
+    ).toEqual([
+      ["text", "one "],
+      ["text", "E"],
+      ["reasoning", "hm"],
+      ["text", "ND"],
+      ["error", "engine_cut", expect.any(String)],
+    ]);
+  });
+
   it("are found over chunks that say of tool calls that there are none, as SGLang's do", () => {
     const none = { reasoning_content: null, tool_calls: null };
     expect(stopped(chunk({ content: "one E", ...none }) + chunk({ content: "ND two", ...none }))).toEqual({
@@ -307,6 +319,13 @@ describe("the end", () => {
     ["moonphase", {}, ["finish", "stop"]],
   ])("reads %s %j", (reason, more, expected) => {
     expect(events(chunk({ content: "x" }), finish(reason, more), DONE).slice(1)).toEqual([expected]);
+  });
+
+  it("keeps to the first reason where an engine gives another", () => {
+    expect(events(chunk({ content: "x" }), finish("length"), finish("stop"), DONE).at(-1)).toEqual([
+      "finish",
+      "length",
+    ]);
   });
 
   it("says tool-calls for calls that end in stop, as forced ones do", () => {

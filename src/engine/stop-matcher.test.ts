@@ -60,6 +60,16 @@ describe("StopMatcher", () => {
     expect(matcher.flush()).toBe("");
   });
 
+  test("what was given back is no beginning any more", () => {
+    const matcher = new StopMatcher(["END"]);
+    expect(matcher.push(toByteText("one E")).text).toBe("one ");
+    expect(matcher.flush()).toBe("E");
+    expect(matcher.push(toByteText("ND"))).toEqual({
+      text: "ND",
+      stop: undefined,
+    });
+  });
+
   test("are found among more than fit on a stack", () => {
     const many = Array.from({ length: 200_000 }, (_, index) => `<${index}>`);
     expect(new StopMatcher(many).push(toByteText("one <77777> two"))).toEqual({ text: "one ", stop: "<77777>" });
