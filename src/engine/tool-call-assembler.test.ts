@@ -246,6 +246,58 @@ describe("tool calls", () => {
     expect(callsOf(calls({ index: 0, id: "a", function: fn("f", text) }))).toEqual([["a", "f", text]]);
   });
 
+  it.each<[string, string[], [unknown, string, string][]]>([
+    [
+      "the same arguments once more, in pieces, for a repetition",
+      [
+        calls({ index: 0, id: "a", function: fn("f", `{"x":1}`) }),
+        calls({ index: 0, function: fn(undefined, `{"x"`) }),
+        calls({ index: 0, function: fn(undefined, ":1}") }),
+      ],
+      [["a", "f", `{"x":1}`]],
+    ],
+    [
+      "another id at the same index for another call, where calls have no arguments",
+      [calls({ index: 0, id: "a", function: fn("f", "") }), calls({ index: 0, id: "b", function: fn("f", "") })],
+      [
+        ["a", "f", "{}"],
+        ["b", "f", "{}"],
+      ],
+    ],
+    [
+      "deltas without an index by their ids",
+      [
+        calls({ id: "a", function: fn("f", `{"x":`) }),
+        calls({ id: "b", function: fn("g", `{"y":`) }),
+        calls({ id: "a", function: fn(undefined, "1}") }),
+        calls({ id: "b", function: fn(undefined, "2}") }),
+      ],
+      [
+        ["a", "f", `{"x":1}`],
+        ["b", "g", `{"y":2}`],
+      ],
+    ],
+  ])("takes %s", (_what, parts, expected) => {
+    expect(callsOf(...parts)).toEqual(expected);
+  });
+
+  it("adds nothing to a call behind which text has been sent", () => {
+    expect(
+      events(
+        calls({ index: 0, id: "a", function: fn("f", `{"x":1}`) }),
+        chunk({ content: "Done." }),
+        calls({ index: 0, function: fn(undefined, "\n") }),
+        finish("tool_calls"),
+        DONE,
+      ),
+    ).toEqual([
+      ["call", 0, "a", "f"],
+      ["args", 0, `{"x":1}`],
+      ["text", "Done."],
+      ["finish", "tool-calls"],
+    ]);
+  });
+
   it("takes a call that is never named for no call, and shows what stood in it", () => {
     const unnamed = (text: string) =>
       events(
