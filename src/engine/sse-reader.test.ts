@@ -65,6 +65,22 @@ describe("SseReader", () => {
     );
   });
 
+  it("reads line ends of several kinds in one stream", () => {
+    expect(read(["data: a", "\n\r\ndata: b\r\n\r\n"])).toEqual(["data a", "data b"]);
+  });
+
+  it.each([
+    ["data: a\n\n", true],
+    ["data: a\n\nda", false],
+    ["data: a\n\ndata: b\n", false],
+    ["data: a\n\nevent: e\n", false],
+    ["data: a\n\r", false],
+  ])("knows behind %j whether an event begins: %s", (stream, between) => {
+    const reader = new SseReader({ onEvent() {}, onJunk() {}, onTooLong() {} }, 1_000);
+    reader.push(stream);
+    expect(reader.between).toBe(between);
+  });
+
   it.each([
     ["a line that never ends", ["data: ", ...Array<string>(30).fill("x")]],
     ["an event of many lines", Array<string>(9).fill("data: xx\n")],
