@@ -91,6 +91,15 @@ describe("usage that an engine reports in any way", () => {
     );
   });
 
+  it("is of the last attempt alone", () => {
+    const fold = new UsageFold();
+    fold.report({ prompt: 9, cached: 4, completion: 5, reasoning: 2 });
+    fold.estimate({ prompt: 8, completion: 6 });
+    fold.restart();
+    expect(fold.usage).toEqual(new UsageFold().usage);
+    expect([fold.promptReported, fold.cachedReported, fold.countedBy]).toEqual([false, false, "gateway"]);
+  });
+
   it("is the gateway's own count where it is missing, and never nothing", () => {
     fc.assert(
       fc.property(fc.nat(100_000), fc.integer({ min: 1, max: 30_000 }), fc.boolean(), (prompt, completion, zeros) => {

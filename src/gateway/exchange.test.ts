@@ -10,11 +10,12 @@ import {
 } from "../engine/upstream.ts";
 import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
 import { newSilence } from "../routing/replica-silence.ts";
+import { CallVocabulary } from "../toolcalls/call-recovery.ts";
 import { Exchange } from "./exchange.ts";
 
 /** What one attempt meets: a stream of chat chunks, an HTTP error, or a failure of the connection. */
 type Attempt =
-  | { chunks: object[]; cut?: true }
+  | { chunks: object[]; cut?: true; late?: true }
   | { status: number; headers?: Record<string, string>; body: string; cut?: true }
   | { error: GatewayError }
   /** Nothing, until the replica is found down. */
@@ -151,6 +152,7 @@ function answer(attempt: Attempt, handlers: UpstreamHandlers): void {
   handlers.onHead(200, { "content-type": "text/event-stream" });
   for (const chunk of attempt.chunks) handlers.onData(Buffer.from(`data: ${JSON.stringify(chunk)}\n\n`));
   if (attempt.cut) return handlers.onError(new GatewayError("engine_cut", "cut"));
+  if (attempt.late) return handlers.onError(new GatewayError("engine_timeout", "silent since"));
   handlers.onData(Buffer.from("data: [DONE]\n\n"));
   handlers.onEnd();
 }
@@ -238,7 +240,7 @@ describe("Exchange", () => {
     expect((await play([silent, hello], { replicas: 2 })).states.map(({ silence }) => silence.count)).toEqual([1, 0]);
     const { states } = await play([{ chunks: [delta("he"), { error: { message: "died", code: 500 } }] }]);
     expect(states[0]?.silence.count).toBe(0);
-    const idle: Attempt = { chunks: [delta("he")], cut: true };
+    const idle: Attempt = { chunks: [delta("he")], late: true };
     expect((await play([idle])).states[0]?.silence.count).toBe(0);
   });
 
@@ -264,6 +266,11 @@ describe("Exchange", () => {
     expect(hidden.events).toEqual([{ type: "text-delta", text: "hello" }]);
     expect(hidden.fold.usage).toMatchObject({ inputUncached: 3, output: 1 });
     expect((await play([cut, cut], { seen: false })).end).toMatchObject({ type: "error" });
+    // What the first attempt cost, and that it had text, says nothing of the second.
+    const dear: Attempt = { chunks: [delta("he"), usage(500, 90)], cut: true };
+    expect((await play([dear, hello], { seen: false })).fold.usage).toMatchObject({ inputUncached: 3, output: 1 });
+    const empty: Attempt = { chunks: [finish()] };
+    expect((await play([cut, empty, hello], { seen: false })).events).toEqual([{ type: "text-delta", text: "hello" }]);
   });
 
   test("takes a refusal for what it is when its body breaks off", async () => {
@@ -346,6 +353,58 @@ describe("Exchange", () => {
     expect((await play([spoken], { asked: ["<|im_end|>"] })).end).toMatchObject({ reason: "stop-sequence" });
     // Without any text it is empty as any other, and asked for again.
     expect((await play([{ chunks: [end] }, hello], { asked: [], seen: false })).bodies).toHaveLength(2);
+  });
+
+  test("shows at a limit what was held back because it might have become a call", () => {
+    let engine: UpstreamHandlers | undefined;
+    const upstream: Pick<Upstream, "post"> = {
+      post(_engine, _path, _body, handlers) {
+        engine = handlers;
+        return { abort() {}, pause() {}, resume() {}, expectEnd() {} };
+      },
+    };
+    const replica: EngineState<EngineInfo> = {
+      address: { name: "e", url: "http://e" },
+      info: undefined,
+      up: true,
+      problem: undefined,
+      inFlight: 0,
+      silence: newSilence(),
+    };
+    const got: StreamEvent[] = [];
+    const exchange = new Exchange<EngineInfo>(
+      upstream as Upstream,
+      {
+        requestId: "req_test",
+        replicas: [replica],
+        body: "",
+        usage: new UsageFold(),
+        timeouts: DEFAULT_ENGINE_TIMEOUTS,
+        recovery: {
+          vocabulary: new CallVocabulary([{ name: "Bash", schema: { type: "object" } }]),
+          repairs: false,
+          onRecovered() {},
+        },
+        errorContext: { model: "m" },
+        amend: (error) => Promise.reject(error),
+        onAttemptFailed() {},
+      },
+      {
+        events: (events) => got.push(...events) > 0,
+        restart() {},
+        seen: () => got.length > 0,
+        end: (end) => got.push(end),
+      },
+    );
+    exchange.start();
+    engine?.onHead(200, {});
+    engine?.onData(Buffer.from(`data: ${JSON.stringify(delta("<tool_call>"))}\n\n`));
+    expect(got).toEqual([]);
+    exchange.endAtLimit();
+    expect(got).toEqual([
+      { type: "text-delta", text: "<tool_call>" },
+      { type: "finish", reason: "length" },
+    ]);
   });
 
   test("counts no request in flight that could not be sent", () => {
