@@ -32,6 +32,19 @@ describe("fitToWindow", () => {
     );
   });
 
+  test("refuses a prompt that fills the window to the last token: there is none left for an answer", () => {
+    const ask = (tokens: number) =>
+      fitToWindow({
+        requested: 100,
+        cap: undefined,
+        window: 8_192,
+        prompt: { known: "counted", tokens },
+        cutsPrompts: false,
+      });
+    expect(() => ask(8_192)).toThrow("prompt is too long: 8192 tokens > 8192 maximum");
+    expect(ask(8_191)).toEqual({ kind: "fits", maxTokens: 1 });
+  });
+
   test("does not count when even the upper bound fits", () => {
     expect(
       fitToWindow({

@@ -123,6 +123,11 @@ describe("fitPrompt", () => {
       );
     });
 
+    test("asks for nothing lower where the engine has said that the prompt alone is too long", async () => {
+      const fit = await fitted({ maxTokens: 5_000, window, counts: 3_000 });
+      await expect(fit.after(atLeast(8_193))).rejects.toThrow("prompt is too long: 8193 tokens > 8192 maximum");
+    });
+
     test("tells the client that only the output is too much where nothing lower can be asked for", async () => {
       const fit = await fitted({ bytes: 16_000, maxTokens: 1_000, window, counts: 8_191 });
       expect(sent(fit.body)).toBe(1);
