@@ -66,6 +66,14 @@ describe("calls in an engine's events", () => {
     expect(through([text(CALL), text("\n"), text(CALL), stop], false, true)).toEqual(one);
   });
 
+  it("do not let text behind one that is still doubtful pass before it", () => {
+    const doubtful = '{"name": "Bash", "arguments": {"command": "ls"}}';
+    expect(through([text(`So:\n${doubtful}\n`), text("That"), text(" was"), text(" it."), stop])).toEqual([
+      ["text", `So:\n${doubtful}\nThat was it.`],
+      ["finish", "stop"],
+    ]);
+  });
+
   it("are to be run where a stop sequence stands behind them, and not where it cut them", () => {
     const stopped: StreamEvent = { type: "finish", reason: "stop-sequence", stopSequence: "Observation:" };
     expect(through([text(`${CALL}\n`), stopped]).slice(0, 2)).toEqual([

@@ -365,7 +365,15 @@ test("a call in reasoning is made, and not again in the text", () => {
   const reasoned = recovery.push("reasoning", asByteText(`I look.\n${call}`));
   expect(callsOf(reasoned)).toHaveLength(1);
   expect(reasoned[0]).toEqual({ type: "reasoning", text: "I look.\n" });
-  expect(callsOf([...recovery.push("text", call), ...recovery.end(false)])).toEqual([]);
+  // Twice in the text, it is meant twice: one of them is the one in the reasoning.
+  expect(callsOf([...recovery.push("text", asByteText(`${call}\n${call}`)), ...recovery.end(false)])).toHaveLength(1);
+});
+
+test("a turn's end in reasoning does not end the text", () => {
+  const recovery = new CallRecovery(vocabulary);
+  const call = DIALECTS["hermes"]!("Bash", { command: "ls" });
+  recovery.push("reasoning", asByteText(`${call}<|im_end|>`));
+  expect(textOf([...recovery.push("text", asByteText("Hello.")), ...recovery.end(false)])).toBe("Hello.");
 });
 
 test("integers beyond 2^53 keep their digits", () => {
