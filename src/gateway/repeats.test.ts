@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Repeats } from "./repeats.ts";
 
 const prompt = (text: string) => ({ messages: [{ json: JSON.stringify({ role: "user", content: text }) }] });
@@ -15,6 +15,18 @@ test("another prompt is no repeat", () => {
   const repeats = new Repeats();
   repeats.remember("a", prompt("prompt"), "req_1");
   expect(repeats.take("a", prompt("prompt and more"))).toBeUndefined();
+});
+
+test("what is sent again much later is a person's asking again", () => {
+  vi.useFakeTimers();
+  try {
+    const repeats = new Repeats();
+    repeats.remember("a", prompt("prompt"), "req_1");
+    vi.advanceTimersByTime(11 * 60_000);
+    expect(repeats.take("a", prompt("prompt"))).toBeUndefined();
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("remembers a bounded number", () => {

@@ -74,5 +74,8 @@ describe("system text", () => {
       messages: [user("a"), { role: "system", output_config: { effort: "low" } }],
     });
     expect(request.reasoning.effort).toBe("low");
+    const other: object = { role: "system", content: "b", output_config: {} };
+    const later = decoded({ messages: [user("a"), { role: "system", output_config: { effort: "low" } }, other] });
+    expect(later.reasoning.effort).toBe("low");
   });
 });
