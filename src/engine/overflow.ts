@@ -21,7 +21,7 @@ function outputTooLong(prompt: number, maxTokens: number, window: number, overfl
 
 /**
  * The error of a request that an engine refused, in the words that fit what is known: `prompt` is the prompt's size by whoever knows
- * it best, `maxTokens` the output that was asked for.
+ * it best and never below the floor, `maxTokens` the output that was asked for.
  */
 export function overflowError(
   overflow: SaidOverflow,
@@ -29,14 +29,8 @@ export function overflowError(
   maxTokens: number | undefined,
 ): GatewayError {
   const { window, floor = 0 } = overflow;
-  if (
-    prompt !== undefined &&
-    prompt < window &&
-    floor < window &&
-    maxTokens !== undefined &&
-    prompt + maxTokens > window
-  )
-    return outputTooLong(Math.max(prompt, floor), maxTokens, window, overflow);
+  if (prompt !== undefined && prompt < window && maxTokens !== undefined && prompt + maxTokens > window)
+    return outputTooLong(prompt, maxTokens, window, overflow);
   // The engine says that the prompt is too long: whatever was counted elsewhere, it is longer than the window.
   return promptTooLong(Math.max(prompt ?? 0, floor, window + 1), window, overflow);
 }

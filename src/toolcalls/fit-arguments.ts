@@ -32,8 +32,8 @@ export function fitArguments(value: JsonObject, tool: DeclaredTool): Fitted | un
     }
     const made = coerce(each, properties.get(key), root);
     if (made === MISFIT) {
-      // `null` for what need not be there says that it is not there.
-      if (each !== null || required.includes(key)) return undefined;
+      // `null` for what need not be there says that it is not there; what must be there is looked for below.
+      if (each !== null) return undefined;
       changed = true;
       continue;
     }
