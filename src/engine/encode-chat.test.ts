@@ -223,6 +223,15 @@ describe("encodeTokenize", () => {
     expect(encodeChat(whole, target, prompt)).toBe(encodeChat(whole, target));
   });
 
+  it("tells the template not to think where the effort is none, as vLLM's chat endpoint does", () => {
+    const profile = { ...defaultPromptProfile, thinkingSwitch: { by: "effort", levels: ["none", "high"] } as const };
+    const to = { ...target, profile };
+    const off = request([user("hi")], { reasoning: { mode: "off" } });
+    expect(JSON.parse(encodeTokenize(encodePrompt(off, to), to))).toMatchObject({
+      chat_template_kwargs: { reasoning_effort: "none", enable_thinking: false },
+    });
+  });
+
   it("tells the template the effort as vLLM's chat endpoint does", () => {
     const profile = { ...defaultPromptProfile, thinkingSwitch: { by: "effort", levels: ["low", "high"] } as const };
     const to = { ...target, profile };

@@ -184,6 +184,13 @@ describe("tool results", () => {
     ]);
   });
 
+  it("take the first of two results of one call, and keep the other as text", () => {
+    const twice = [toolResult("a", [{ type: "text", text: "one" }]), toolResult("a", [{ type: "text", text: "two" }])];
+    expect(render([user("go"), assistant("", "a"), { role: "user", content: twice }]).slice(2)).toEqual([
+      { role: "tool", tool_call_id: "a", content: "one\n\nResult of an earlier tool call:\ntwo" },
+    ]);
+  });
+
   it("pair calls and results of equal ids in order", () => {
     expect(render([user("1"), assistant("", "a", "a"), result("a", "first"), result("a", "second")]).slice(2)).toEqual([
       { role: "tool", tool_call_id: "a", content: "first" },
