@@ -15,6 +15,16 @@ const write = tool("Write", { file_path: TEXT, content: TEXT }, ["file_path", "c
 const todo = tool("Todo", { todos: { type: "array", items: { $ref: "#/$defs/todo" } } }, ["todos"]);
 todo.schema["$defs"] = { todo: { type: "object", properties: { done: { type: "boolean" } } } };
 
+const either = tool(
+  "Either",
+  {
+    share: { type: "number" },
+    value: { anyOf: [TEXT, { type: "integer" }] },
+    list: { oneOf: [TEXT, { type: "array" }] },
+  },
+  ["share"],
+);
+
 function tool(name: string, properties: JsonObject, required: string[]): DeclaredTool {
   return { name, schema: { type: "object", properties, required } };
 }
@@ -23,6 +33,8 @@ test.each([
   [bash, '{ "command" : "ls",\n "timeout": 9007199254740993 }'],
   [bash, '{"command": "false", "note": "null"}'],
   [bash, '{"command":"\\u00e9\\/"}'],
+  [either, '{"share":1,"value":5,"list":["a"]}'],
+  [either, '{"share":0.5,"value":"5","list":"a"}'],
 ])("valid ones stay as they came: %o %s", (declared, text) => {
   expect(repairArguments(text, declared)).toEqual({ arguments: text, repaired: false });
 });
