@@ -369,6 +369,14 @@ test("a call in reasoning is made, and not again in the text", () => {
   expect(callsOf([...recovery.push("text", asByteText(`${call}\n${call}`)), ...recovery.end(false)])).toHaveLength(1);
 });
 
+test("the end of thinking that stands in the text stays there behind a call", () => {
+  const call = DIALECTS["hermes"]!("Bash", { command: "ls" });
+  const out = recover([`<think>\nI look.\n${call}\n</think>\nDone.`]);
+  expect(callsOf(out)).toHaveLength(1);
+  expect(textOf(out)).toBe("<think>\nI look.\n\n</think>\nDone.");
+  expect(textOf(recover([`${call}\n</think>\nDone.`]))).not.toContain("think");
+});
+
 test("a turn's end in reasoning does not end the text", () => {
   const recovery = new CallRecovery(vocabulary);
   const call = DIALECTS["hermes"]!("Bash", { command: "ls" });

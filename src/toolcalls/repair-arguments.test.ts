@@ -80,6 +80,7 @@ test.each([
   ["a list for a text", bash, '{"command":["ls"]}'],
   ["null for a required one", bash, '{"command":null}'],
   ["two that could be meant", write, '{"path":"a","filename":"b","content":"c"}'],
+  ["words behind them", bash, '{"command":"ls"} and then'],
   ["different ones glued", bash, '{"command":"a"}{"command":"b"}'],
   ["quotes before another member", bash, '{"command":"echo "x"","note":"b"}'],
   ["too deep", bash, `{"command":${"[".repeat(5000)}`],
