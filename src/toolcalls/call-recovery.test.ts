@@ -443,6 +443,16 @@ test("without tools nothing is held", () => {
   expect(textOf(recovery.push("text", asByteText("<tool_call>\n<function=")))).toBe("<tool_call>\n<function=");
 });
 
+test("text behind a call without marks is not held back to the message's end", () => {
+  const recovery = new CallRecovery(vocabulary);
+  const before = 'As in:\n{"name": "Bash", "arguments": {"command": "ls"}}\n';
+  const shown = [before, ...Array<string>(30).fill(`${"word ".repeat(20)}\n`)].flatMap((piece) =>
+    recovery.push("text", asByteText(piece)),
+  );
+  expect(callsOf(shown)).toEqual([]);
+  expect(textOf(shown)).toContain(`${before}word word`);
+});
+
 test("a draft without marks in reasoning counts only at the reasoning's end", () => {
   const draft = asByteText('{"name": "Bash", "arguments": {"command": "ls"}}');
   const recovery = new CallRecovery(vocabulary);
