@@ -91,6 +91,8 @@ test.each([
 test("glued arguments are several calls", () => {
   const made = repairCall("bash", '{"command":"a"}{"command":"b"}{"command":"a"}', new CallVocabulary([bash]));
   expect(made?.map((call) => call.arguments)).toEqual(['{"command":"a"}', '{"command":"b"}']);
+  const words = '{"command":"a"}{"command":"b"} and then';
+  expect(repairCall("bash", words, new CallVocabulary([bash]))).toBeUndefined();
 });
 
 test("schemas that refer to each other many times over end all the same", () => {
