@@ -383,6 +383,7 @@ describe("Exchange", () => {
         recovery: {
           vocabulary: new CallVocabulary([{ name: "Bash", schema: { type: "object" } }]),
           repairs: false,
+          onlyOne: false,
           onRecovered() {},
         },
         errorContext: { model: "m" },

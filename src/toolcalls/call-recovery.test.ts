@@ -141,6 +141,12 @@ const MARKS = [
   "<|sep|>",
 ];
 
+test("a tag that is begun behind a code fence in a mark is waited for, as one without a fence is", () => {
+  const text = "<tool_call>```json\n<function=Bash><command>ls</command>";
+  expect(joined(recover(text.split("")))).toEqual([{ name: "Bash", arguments: '{"command":"ls"}' }]);
+  expect(joined(recover([text]))).toEqual(joined(recover(text.split(""))));
+});
+
 test("whatever follows a mark: nothing is thrown, and nothing lost when there is no call", () => {
   const garbage = fc.array(fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...MARKS) }, fc.string()), {
     maxLength: 30,

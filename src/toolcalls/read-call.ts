@@ -57,17 +57,16 @@ export function readCall(text: string, at: number, place: Place): PlacedReading 
   }
   const more: Reading = { state: "more", until: "" };
   if (to >= text.length) return place.final ? NO : more;
-  if (!place.final && markBegins(text, to) && markAt(text, to) === undefined) {
-    const reading = body(text, to, { ...place, marked }, to > at, dangling > 0);
-    return reading.state === "no" && reading.end === undefined ? more : withMarks(reading, marked, dangling, to);
-  }
   if (!place.final && marked && /^`{1,2}$|^```\w*$/.test(text.slice(to, to + 40)) && text.length - to < 40) return more;
   FENCE.lastIndex = to;
   if (marked && FENCE.test(text)) {
     to = skipSpace(text, FENCE.lastIndex);
     if (to >= text.length) return place.final ? NO : more;
   }
-  return withMarks(body(text, to, { ...place, marked }, to > at, dangling > 0), marked, dangling, to);
+  const reading = body(text, to, { ...place, marked }, to > at, dangling > 0);
+  const begun = !place.final && markBegins(text, to) && markAt(text, to) === undefined;
+  if (begun && reading.state === "no" && reading.end === undefined) return more;
+  return withMarks(reading, marked, dangling, to);
 }
 
 function withMarks(reading: Reading, marked: boolean, dangling: number, to: number): PlacedReading {
