@@ -76,7 +76,7 @@ const DAY = 86_400_000;
 /** Lives one twin's life; answers with all it was told, and what its books say, without what names it. */
 async function live(store: Store, way: Way, given: Terms, steps: readonly Step[], prices: PriceIds): Promise<unknown> {
   const first = await addPayer(store, given.account);
-  const second: Payer = { tenantId: first.tenantId, keyId: `key_${[...first.keyId.slice(4)].toReversed().join("")}` };
+  const second: Payer = { tenantId: first.tenantId, keyId: `key_${first.tenantId.slice(4)}` };
   await addKey(store, second);
   const budgets: bigint[] = [];
   for (const { period, ofKey } of given.budgets)
