@@ -29,6 +29,18 @@ const usage = (prompt_tokens: number, completion_tokens: number) => ({
   usage: { prompt_tokens, completion_tokens },
 });
 
+/** A replica that nobody has asked yet. */
+function replicaOf(name: string, up = true): EngineState<EngineInfo> {
+  return {
+    address: { name, url: `http://${name}` },
+    info: undefined,
+    up,
+    problem: undefined,
+    inFlight: 0,
+    silence: newSilence(),
+  };
+}
+
 function play(
   attempts: Attempt[],
   {
@@ -81,14 +93,7 @@ function play(
       };
     },
   };
-  const states = Array.from({ length: replicas }, (_, index): EngineState<EngineInfo> => ({
-    address: { name: `e${index}`, url: `http://e${index}` },
-    info: undefined,
-    up: !down.includes(index),
-    problem: undefined,
-    inFlight: 0,
-    silence: newSilence(),
-  }));
+  const states = Array.from({ length: replicas }, (_, index) => replicaOf(`e${index}`, !down.includes(index)));
   let got: StreamEvent[] = [];
   const fold = new UsageFold();
   let exchange: Exchange<EngineInfo>;
@@ -363,14 +368,7 @@ describe("Exchange", () => {
         return { abort() {}, pause() {}, resume() {}, expectEnd() {} };
       },
     };
-    const replica: EngineState<EngineInfo> = {
-      address: { name: "e", url: "http://e" },
-      info: undefined,
-      up: true,
-      problem: undefined,
-      inFlight: 0,
-      silence: newSilence(),
-    };
+    const replica = replicaOf("e");
     const got: StreamEvent[] = [];
     const exchange = new Exchange<EngineInfo>(
       upstream as Upstream,
@@ -409,14 +407,7 @@ describe("Exchange", () => {
   });
 
   test("counts no request in flight that could not be sent", () => {
-    const replica: EngineState<EngineInfo> = {
-      address: { name: "e", url: "http://e" },
-      info: undefined,
-      up: true,
-      problem: undefined,
-      inFlight: 0,
-      silence: newSilence(),
-    };
+    const replica = replicaOf("e");
     const upstream: Pick<Upstream, "post"> = {
       post() {
         throw new Error("no header can carry this key");
