@@ -8,6 +8,9 @@ export default defineConfig({
           name: "unit",
           include: ["src/**/*.test.ts", "scripts/**/*.test.ts", "test/unit/**/*.test.ts", "bench/**/*.test.ts"],
           testTimeout: 20_000,
+          maxWorkers: 2,
+          // They keep nothing in modules that another could find there, and loading all modules anew for each file took half of their time.
+          isolate: false,
         },
       },
       // Against the built product in dist/: real servers and SDKs on loopback.
@@ -18,7 +21,9 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           globalSetup: ["test/support/build-once.ts"],
-          maxWorkers: 2,
+          // One more than cores: much of it waits for time limits to pass.
+          maxWorkers: 3,
+          isolate: false,
           // Real servers and clients on a shared machine: a test that fails twice is wrong, one that fails once may have been starved.
           retry: 1,
           // After the unit tests: they would take each other's cores, and vitest asks for an order.
