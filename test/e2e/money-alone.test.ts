@@ -56,6 +56,16 @@ const step = fc.record({
 });
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
+/** What a dead gateway left is recovered, and then its own end is found after all: chance alone seldom comes to it. */
+const adjusted = fc.tuple(step, step).map(([first, second]): Step[] => [
+  { ...first, do: "reserve" },
+  { ...first, do: "recover" },
+  { ...second, request: first.request, do: "settle" },
+]);
+const life = fc
+  .tuple(fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, adjusted), fc.array(step, { minLength: 1, maxLength: 12 }))
+  .map(([first, rest]) => [...first, ...rest]);
+
 const terms = fc.record({
   account: fc.constantFrom(
     { terms: "prepaid" as const, balance: 60_000_000n, floor: 0n },
@@ -203,19 +213,19 @@ onEachStore((money) => {
     );
     const prices: PriceIds = { priced: Number(id), dear, free: null };
     let refusals = 0;
-    let adjusted = 0;
+    let adjustments = 0;
     await fc.assert(
-      fc.asyncProperty(terms, fc.array(step, { minLength: 1, maxLength: 12 }), async (given, steps) => {
+      fc.asyncProperty(terms, life, async (given, steps) => {
         const alone = await live(store, ALONE, given, steps, prices);
         expect(alone).toEqual(await live(store, TOGETHER, given, steps, prices));
         const text = JSON.stringify(alone);
         if (/refused_by\\":(\\"|\d)/.test(text)) refusals++;
-        if (text.includes('adjusted\\":true')) adjusted++;
+        if (text.includes('adjusted\\":true')) adjustments++;
       }),
       { numRuns: 60 },
     );
     // What is compared is worth it.
     expect(refusals).toBeGreaterThan(3);
-    expect(adjusted).toBeGreaterThan(1);
+    expect(adjustments).toBeGreaterThan(1);
   }, 60_000);
 });
