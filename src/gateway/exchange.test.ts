@@ -8,8 +8,8 @@ import {
   type Upstream,
   type UpstreamHandlers,
 } from "../engine/upstream.ts";
-import type { EngineInfo, EngineState } from "../routing/engine-pool.ts";
-import { newSilence } from "../routing/replica-silence.ts";
+import type { EngineInfo } from "../routing/engine-pool.ts";
+import { replicaOf } from "../routing/__fixtures__/replica.ts";
 import { CallVocabulary } from "../toolcalls/call-recovery.ts";
 import { Exchange } from "./exchange.ts";
 
@@ -28,18 +28,6 @@ const usage = (prompt_tokens: number, completion_tokens: number) => ({
   choices: [],
   usage: { prompt_tokens, completion_tokens },
 });
-
-/** A replica that nobody has asked yet. */
-function replicaOf(name: string, up = true): EngineState<EngineInfo> {
-  return {
-    address: { name, url: `http://${name}` },
-    info: undefined,
-    up,
-    problem: undefined,
-    inFlight: 0,
-    silence: newSilence(),
-  };
-}
 
 function play(
   attempts: Attempt[],
@@ -93,7 +81,7 @@ function play(
       };
     },
   };
-  const states = Array.from({ length: replicas }, (_, index) => replicaOf(`e${index}`, !down.includes(index)));
+  const states = Array.from({ length: replicas }, (_, index) => replicaOf(`e${index}`, { up: !down.includes(index) }));
   let got: StreamEvent[] = [];
   const fold = new UsageFold();
   let exchange: Exchange<EngineInfo>;

@@ -5,8 +5,7 @@ import { engineError } from "../engine/engine-error.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
 import { request, user } from "../engine/prompt/__fixtures__/requests.ts";
 import type { Upstream } from "../engine/upstream.ts";
-import type { EngineState } from "../routing/engine-pool.ts";
-import { newSilence } from "../routing/replica-silence.ts";
+import { replicaOf } from "../routing/__fixtures__/replica.ts";
 import { chatTarget } from "./chat-target.ts";
 import type { Gateway } from "./gateway.ts";
 import { fitPrompt } from "./prompt-fit.ts";
@@ -37,14 +36,7 @@ async function fitted({
   };
   const gateway = { config: { models: {} }, upstream: upstream as Upstream } as Pick<Gateway, "config" | "upstream">;
   const info: EngineInfo = { kind, models: [{ id: "m" }], canTokenize: kind === "vllm" };
-  const replica: EngineState<EngineInfo> = {
-    address: { name: "e", url: "http://e" },
-    info,
-    up: true,
-    problem: undefined,
-    inFlight: 0,
-    silence: newSilence(),
-  };
+  const replica = replicaOf("e", { info });
   const asked = request([user("12,34.5,".repeat(bytes / 8))], maxTokens === undefined ? {} : { maxTokens });
   const target = chatTarget(gateway.config, "m", info);
   const model = { id: "m", displayName: "m", contextWindow: window, replicas: [replica], alias: "claude-m" };

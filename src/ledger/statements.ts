@@ -1,6 +1,7 @@
 /**
  * The statements that move money, as TypeScript sees them. What they do, and under which locks, stands in 0002_money.sql (with
- * 0004_running_counts.sql and 0005_lone_requests.sql); each takes an array, is one transaction, and may be sent again without harm.
+ * 0004_running_counts.sql and 0005_lone_requests.sql); each takes an array, or the one item that came alone, is one transaction, and may
+ * be sent again without harm.
  */
 import type { SpendCap } from "../conversation/spend-cap.ts";
 import { compositeArray } from "../db/composite-array.ts";

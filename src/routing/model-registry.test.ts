@@ -1,16 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { replicaOf } from "./__fixtures__/replica.ts";
 import type { EngineInfo, EngineState } from "./engine-pool.ts";
 import { ModelRegistry, type RegistryOptions } from "./model-registry.ts";
-import { newSilence } from "./replica-silence.ts";
 
-const state = (name: string, models: EngineInfo["models"]): EngineState<EngineInfo> => ({
-  address: { name, url: `http://${name}` },
-  info: { kind: "vllm", models },
-  up: true,
-  problem: undefined,
-  inFlight: 0,
-  silence: newSilence(),
-});
+const state = (name: string, models: EngineInfo["models"]): EngineState<EngineInfo> =>
+  replicaOf(name, { info: { kind: "vllm", models } });
 
 function registry(options: Partial<RegistryOptions>, ...states: EngineState<EngineInfo>[]) {
   const made = new ModelRegistry<EngineInfo>({ families: {}, aliases: {}, models: {}, ...options });

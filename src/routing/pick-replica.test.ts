@@ -1,17 +1,11 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
+import { replicaOf } from "./__fixtures__/replica.ts";
 import type { EngineInfo, EngineState } from "./engine-pool.ts";
 import { affinityOf, replicaOrder, sameKindFirst } from "./pick-replica.ts";
-import { keptSilent, newSilence, spoke } from "./replica-silence.ts";
+import { keptSilent, spoke } from "./replica-silence.ts";
 
-const state = (name: string, up = true, inFlight = 0): EngineState<EngineInfo> => ({
-  address: { name, url: `http://${name}` },
-  info: undefined,
-  up,
-  problem: undefined,
-  inFlight,
-  silence: newSilence(),
-});
+const state = (name: string, up = true, inFlight = 0): EngineState<EngineInfo> => replicaOf(name, { up, inFlight });
 
 test("a session keeps its replica, whatever order the engines are listed in", () => {
   fc.assert(
