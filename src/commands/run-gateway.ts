@@ -24,6 +24,7 @@ import { SilenceWatch } from "../gateway/silence-watch.ts";
 import { parseUsd } from "../ledger/money.ts";
 import { openLedger } from "../ledger/open-ledger.ts";
 import { EnginePool, type EngineAddress } from "../routing/engine-pool.ts";
+import { KvAdmission } from "../routing/kv/kv-admission.ts";
 import { ModelRegistry } from "../routing/model-registry.ts";
 import { createPrefixGuard } from "../routing/prefix-guard/prefix-guard.ts";
 import { createGatewayServer } from "../server.ts";
@@ -99,6 +100,12 @@ export async function runGateway({
       aliases: config.aliases,
       models: config.models,
     });
+    const observer = createObserver(log, metrics);
+    const kv = new KvAdmission({
+      waitMs: config.kv_admission.wait_ms,
+      liveMs: config.kv_admission.live_ms,
+      onEvicted: observer.evicted,
+    });
     const answering: Gateway["answering"] = new InFlight();
     const pool = new EnginePool({
       engines,
@@ -106,6 +113,7 @@ export async function runGateway({
       intervalMs: config.timeouts.probe_ms,
       onChange(state) {
         models.update(pool.states);
+        kv.learned(state.address.name, state.info?.kvTokens);
         metrics.engineUp(state.address.name, state.up);
         const found = { engine: state.address.name, models: state.info?.models.map((model) => model.id) };
         if (state.up) log.info(found, "engine is up");
@@ -136,14 +144,16 @@ export async function runGateway({
       silence: new SilenceWatch(config.timeouts.ping_ms),
       repeats: new Repeats(),
       concessions: new Concessions((model) => config.models[model]?.recover_tool_calls !== false),
+      kv,
       prefixGuard: createPrefixGuard(),
       templates: new ChunkTemplates(),
-      observer: createObserver(log, metrics),
+      observer,
       signReasoning: signer.sign,
       answering,
       draining: false,
     };
     metrics.watchLedger(() => ledger.status);
+    metrics.watchKv(() => kv.status);
     metrics.watchInFlight(() => gateway.answering.size);
     const onFault = (error: GatewayError, requestId: string): void =>
       log.error({ requestId, code: error.code, cause: causeOf(error) }, "the admin API failed");

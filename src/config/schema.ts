@@ -113,6 +113,19 @@ export const configSchema = z.strictObject({
       drain_ms: milliseconds.default(30_000).describe("For running answers to end when the gateway stops."),
     })
     .prefault({}),
+  kv_admission: z
+    .strictObject({
+      wait_ms: z
+        .int()
+        .min(0)
+        .max(3_600_000)
+        .default(120_000)
+        .describe("Longest wait of a new conversation while the engine forgets those that it has; 0: none waits."),
+      live_ms: milliseconds
+        .default(10_000)
+        .describe("After an answer, how long its conversation counts as one that goes on: its tools are running."),
+    })
+    .prefault({}),
   log: z
     .strictObject({
       level: z.enum(["debug", "info", "warn", "error"]).default("info"),

@@ -14,6 +14,8 @@ export type EngineInfo = {
   readonly kind: EngineKind;
   readonly version?: string;
   readonly models: readonly EngineModel[];
+  /** How many tokens its KV cache holds; absent where it does not say. */
+  readonly kvTokens?: number;
   /** Whether the engine counts the tokens of a chat for us. */
   readonly canTokenize: boolean;
 };

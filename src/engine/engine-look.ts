@@ -6,6 +6,7 @@ import { GatewayError } from "../conversation/errors.ts";
 import type { EngineAddress } from "./engine-address.ts";
 import { engineError } from "./engine-error.ts";
 import { type Fields, asFields, asList, asText, jsonAnswer } from "./json-fields.ts";
+import { kvCapacity } from "./kv-capacity.ts";
 import type { ListedModel } from "./model-windows.ts";
 import { ENGINE_PROFILES, type EngineKind } from "./profile.ts";
 import type { SmallAnswer } from "./small-request.ts";
@@ -86,6 +87,10 @@ export class EngineLook {
     }
   }
 
+  kvTokens(kind: EngineKind): Promise<number | undefined> {
+    return kvCapacity(kind, { metrics: () => this.#text("/metrics"), json: (path) => this.json(path) });
+  }
+
   /** Asks for the count of a chat of one word. */
   async canTokenize(kind: EngineKind, listed: readonly ListedModel[]): Promise<boolean> {
     const { countPrompt } = ENGINE_PROFILES[kind];
@@ -117,6 +122,11 @@ export class EngineLook {
     const answer = jsonAnswer(await this.#request(path, body).catch(() => undefined));
     if (key !== undefined && answer !== undefined) this.answers.set(key, answer);
     return answer;
+  }
+
+  async #text(path: string): Promise<string | undefined> {
+    const answer = await this.#request(path).catch(() => undefined);
+    return answer?.status === 200 ? answer.text : undefined;
   }
 
   #request(path: string, body?: string): Promise<SmallAnswer> {

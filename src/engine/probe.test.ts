@@ -194,7 +194,23 @@ describe("probeEngine", () => {
   it("sends the key, and takes an address with /v1", async () => {
     const { url, asked } = await fakeEngine(VLLM);
     await probeEngine(upstream(), { url: `${url}/v1/`, apiKey: "k" });
-    expect(asked.toSorted()).toEqual(["GET /health", "GET /v1/models", "GET /version", "POST /tokenize"]);
+    expect(asked.toSorted()).toEqual([
+      "GET /health",
+      "GET /metrics",
+      "GET /v1/models",
+      "GET /version",
+      "POST /tokenize",
+    ]);
+  });
+
+  it("finds how much vLLM's KV cache holds, once", async () => {
+    const up = upstream();
+    const metrics = 'vllm:cache_config_info{block_size="128",kv_cache_size_tokens="46592",num_gpu_blocks="364"} 1.0\n';
+    const engine = await fakeEngine({ ...VLLM, "GET /metrics": metrics });
+    expect((await probeEngine(up, engine)).kvTokens).toBe(46_592);
+    engine.asked.length = 0;
+    expect((await probeEngine(up, engine)).kvTokens).toBe(46_592);
+    expect(engine.asked).not.toContain("GET /metrics");
   });
 
   it("asks only for what may have changed when it looks again", async () => {

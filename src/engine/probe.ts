@@ -26,9 +26,13 @@ export async function probeEngine(
     const memory = recall(memories.get(engine.url), listed);
     look.answers = memory.answers;
     memory.kind ??= await look.kind(listed);
-    const info = await describe(look, memory.kind, listed);
+    const [info, kvTokens] = await Promise.all([
+      describe(look, memory.kind, listed),
+      memory.kvTokens ?? look.kvTokens(memory.kind),
+    ]);
+    memory.kvTokens = kvTokens;
     memories.set(engine.url, memory);
-    return info;
+    return kvTokens === undefined ? info : { ...info, kvTokens };
   } catch (error) {
     // Whatever comes up at this address after a failure may be another engine.
     memories.delete(engine.url);
@@ -58,8 +62,13 @@ function engineModel({ id, fields }: ListedModel, window: number | "no-chat" | u
   };
 }
 
-/** What holds as long as an engine lists the same models: which engine it is, and its answers to POSTs. */
-type Memory = { models: string; kind: EngineKind | undefined; answers: Map<string, Fields> };
+/** What holds as long as an engine lists the same models: which engine it is, the size of its KV cache, and its answers to POSTs. */
+type Memory = {
+  models: string;
+  kind: EngineKind | undefined;
+  kvTokens: number | undefined;
+  answers: Map<string, Fields>;
+};
 
 const remembered = new WeakMap<Upstream, Map<string, Memory>>();
 
@@ -74,5 +83,5 @@ function recall(memory: Memory | undefined, listed: readonly ListedModel[]): Mem
   const models = JSON.stringify(
     listed.map(({ id, fields }) => [id, fields["owned_by"], fields["owned_by"] === "library" ? fields["created"] : 0]),
   );
-  return memory?.models === models ? memory : { models, kind: undefined, answers: new Map() };
+  return memory?.models === models ? memory : { models, kind: undefined, kvTokens: undefined, answers: new Map() };
 }

@@ -9,6 +9,7 @@ import type { EngineInfo } from "../engine/engine-info.ts";
 import type { EngineTimeouts, Upstream } from "../engine/upstream.ts";
 import type { Ledger } from "../ledger/ledger-types.ts";
 import type { EnginePool } from "../routing/engine-pool.ts";
+import type { KvAdmission } from "../routing/kv/kv-admission.ts";
 import type { ModelRegistry } from "../routing/model-registry.ts";
 import type { PrefixGuard } from "../routing/prefix-guard/prefix-guard.ts";
 import type { Concessions } from "./concessions.ts";
@@ -35,6 +36,7 @@ export type Gateway = {
   readonly silence: SilenceWatch;
   readonly repeats: Repeats;
   readonly concessions: Concessions;
+  readonly kv: KvAdmission;
   readonly prefixGuard: PrefixGuard;
   readonly templates: ChunkTemplates;
   readonly observer: Observer;

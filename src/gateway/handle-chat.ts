@@ -1,6 +1,6 @@
 /**
  * THE request path, from a client's POST to its settled usage row, readable top to bottom:
- * authenticate → decode → resolve model → pick replica → fit the window → reserve → stream, metered → settle → end.
+ * authenticate → decode → resolve model → pick replica → fit the window → wait for a seat → reserve → stream, metered → settle → end.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { credentialsOf } from "../admission/credentials.ts";
@@ -18,6 +18,7 @@ import { askAgain } from "./ask-again.ts";
 import { chatTarget } from "./chat-target.ts";
 import { Exchange } from "./exchange.ts";
 import type { Answering, Gateway } from "./gateway.ts";
+import { kvSeat } from "./kv-seat.ts";
 import { watchPrefix } from "./known-prefix.ts";
 import { type End, Meter, type Metered } from "./meter.ts";
 import { fitPrompt } from "./prompt-fit.ts";
@@ -108,14 +109,22 @@ export async function handleChat(
     // From here on a streaming client sees signs of life: documents may take long to read, and prompts to count.
     const sink = decoded.stream ? new StreamingSink(sinkOptions, gateway.silence) : new CollectingSink(sinkOptions);
     answer = sink;
+    let leaveQueue: (() => void) | undefined;
     clientGone = () => {
       sink.dispose();
+      leaveQueue?.();
       if (answering.running?.abort()) void settle({ outcome: "client_gone", finishReason: null, billed: true });
     };
 
     const request = (metered.request = await prepareDocuments(known.request));
     const prompt = encodePrompt(request, target);
     const fit = await fitPrompt(gateway, request, model, replica, target, prompt);
+    const seat = kvSeat(gateway, metered, replica, fit.body);
+    if (seat !== undefined && "giveUp" in seat) {
+      leaveQueue = seat.giveUp;
+      metered.seat = await seat.seat;
+      if (reply.ended) return meter.release();
+    } else metered.seat = seat;
     const cap = await meter.reserve(fit, () => exchange.endAtLimit());
     // The client may have left while money was held for it.
     if (reply.ended) return meter.release();

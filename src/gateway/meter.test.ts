@@ -38,6 +38,7 @@ async function reservedMeter() {
     attemptFailed() {},
     conceded() {},
     prefixBroken() {},
+    evicted() {},
     callRecovered() {},
     ignored() {},
   };

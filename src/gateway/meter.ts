@@ -10,7 +10,8 @@ import { UsageFold } from "../conversation/usage.ts";
 import { estimateTokens, guessTokens } from "../engine/estimate-tokens.ts";
 import type { Ledger, Reservation } from "../ledger/ledger-types.ts";
 import type { Outcome, UsageRow } from "../ledger/usage-row.ts";
-import type { KnownPrefix } from "./known-prefix.ts";
+import type { CacheReport, KvSeat } from "../routing/kv/kv-admission.ts";
+import type { KnownPrefix, PrefixBreak } from "./known-prefix.ts";
 import { LikelyUsage } from "./likely-usage.ts";
 import type { Observer } from "./observer.ts";
 import type { PromptFit } from "./prompt-fit.ts";
@@ -22,6 +23,8 @@ export type Metered = Pick<UsageRow, "requestId" | "model" | "wire" | "startedAt
   /** `performance.now()` at the request's start. */
   startedMs: number;
   prefix: KnownPrefix;
+  /** Its place among the conversations of an engine, once it has one. */
+  seat?: KvSeat | undefined;
 };
 
 /**
@@ -29,6 +32,9 @@ export type Metered = Pick<UsageRow, "requestId" | "model" | "wire" | "startedAt
  * key may not use, is a mistake in a client, of which there is nothing to report by model.
  */
 const WITHOUT_ROW: ReadonlySet<ErrorCode> = new Set(["store_unavailable", "model_not_found", "model_not_allowed"]);
+
+/** The prompt was the same as far as it had been computed, but its engine had needed the room for others. */
+const EVICTED: PrefixBreak = { cause: "evicted", text: "cache: evicted" };
 
 export type End = {
   outcome: Outcome;
@@ -82,13 +88,17 @@ export class Meter {
 
   /** Frees what is held: the client left before the engine was called. */
   release(): void {
+    this.#metered.seat?.leave();
     this.#reservation?.void().catch((thrown: unknown) => this.#observer.recordFailed(this.#metered.requestId, thrown));
   }
 
   /** Leaves a row of a request that no engine was asked to answer. It costs nothing. */
   refused(error: GatewayError): void {
+    this.#metered.seat?.leave();
     if (WITHOUT_ROW.has(error.code)) return;
-    const row = this.#row({ outcome: "error", finishReason: null, error, engine: null, cut: true, billed: false });
+    const { broken } = this.#metered.prefix;
+    const end = { outcome: "error", finishReason: null, error, engine: null, cut: true, billed: false } as const;
+    const row = this.#row(end, broken);
     const durable = this.#reservation?.void(row) ?? this.#ledger.record(row);
     durable.catch((thrown: unknown) => this.#observer.recordFailed(this.#metered.requestId, thrown));
   }
@@ -125,12 +135,29 @@ export class Meter {
     const { line } = this.#metered.prefix;
     if (!end.cut && line !== undefined && end.engine !== null && this.usage.cachedReported)
       line.computed = { engine: end.engine, tokens: this.usage.prompt };
-    const row = this.#row(end);
+    const { engine } = end;
+    const answered = engine === null ? undefined : this.#cacheReport(engine);
+    const evicted = this.#metered.seat?.leave(answered) === true;
+    if (evicted) this.#observer.prefixBroken(this.#metered.model, EVICTED.cause);
+    const row = this.#row(end, evicted ? EVICTED : this.#metered.prefix.broken);
     this.#observer.settled(row, this.#metered.principal, end.error);
     const reservation = this.#reservation;
     if (reservation === undefined) return Promise.resolve();
     const durable = end.billed ? reservation.settle(row) : reservation.void(row);
     return durable.catch((thrown: unknown) => this.#observer.recordFailed(row.requestId, thrown));
+  }
+
+  #cacheReport(engine: string): CacheReport {
+    const { computed } = this.#metered.prefix;
+    const { usage } = this;
+    return {
+      engine,
+      prompt: usage.prompt,
+      output: usage.output,
+      cached: usage.cachedReported ? usage.usage.cacheRead : undefined,
+      firstAt: this.#firstTokenMs === null ? undefined : this.#metered.startedMs + this.#firstTokenMs,
+      computed: computed?.engine === engine ? computed.tokens : undefined,
+    };
   }
 
   /** What is reserved under, and the row's first half. */
@@ -151,8 +178,8 @@ export class Meter {
     };
   }
 
-  #row({ outcome, finishReason, error, engine, cut }: End): UsageRow {
-    const { startedMs, repeatOf, prefix } = this.#metered;
+  #row({ outcome, finishReason, error, engine, cut }: End, broken: PrefixBreak | undefined): UsageRow {
+    const { startedMs, repeatOf } = this.#metered;
     const likely = cut && this.#likely.guessed && engine === this.#likely.computed?.engine;
     return {
       ...this.#identity(),
@@ -165,7 +192,7 @@ export class Meter {
       firstTokenMs: this.#firstTokenMs,
       durationMs: Math.round(performance.now() - startedMs),
       repeatOf,
-      prefixBreak: prefix.broken?.text ?? null,
+      prefixBreak: broken?.text ?? null,
     };
   }
 }

@@ -1,6 +1,7 @@
 /** Who is told what happens to requests: metrics and logs. Never given a prompt, an answer or a key. */
 import type { Principal } from "../admission/key-ring.ts";
 import type { GatewayError } from "../conversation/errors.ts";
+import type { KvFigures } from "../routing/kv/kv-room.ts";
 import type { UsageRow } from "../ledger/usage-row.ts";
 import { causeOf } from "../telemetry/cause-of.ts";
 import type { RequestLog } from "../telemetry/log-record.ts";
@@ -25,6 +26,8 @@ export type Observer = {
   callRecovered(requestId: string, model: string, repair: string): void;
   /** A session's prompt did not begin with its last one; `cause` is one of the prefix guard's. */
   prefixBroken(model: string, cause: string): void;
+  /** An engine had forgotten a conversation that goes on; `first` if no other in the minutes before. */
+  evicted(engine: string, figures: KvFigures, first: boolean): void;
   /** What was accepted without effect, as `where:name`. */
   ignored(wire: string, ignored: readonly string[]): void;
 };
@@ -71,6 +74,12 @@ export function createObserver(log: Logger, metrics: Metrics): Observer {
       log.debug({ requestId, model, repair }, "a tool call was recovered from text");
     },
     prefixBroken: (model, cause) => metrics.prefixBroken(model, cause),
+    evicted(engine, { capacity, live, liveTokens }, first) {
+      metrics.evicted(engine);
+      if (!first) return;
+      const said = { engine, holds: capacity, live, liveTokens };
+      log.warn(said, "the engine's KV cache is too small for the sessions that run: it has forgotten one that goes on");
+    },
     ignored: (wire, entries) => metrics.ignored(wire, entries),
   };
 }

@@ -29,6 +29,16 @@ export type LedgerFigures = {
   journalBytes: number;
 };
 
+/** One engine's KV cache, by the conversations of this gateway. */
+export type KvFigure = {
+  engine: string;
+  /** Tokens; undefined where the engine does not say. */
+  capacity: number | undefined;
+  live: number;
+  liveTokens: number;
+  waiting: number;
+};
+
 export type Metrics = {
   settled(request: SettledRequest): void;
   /** Refused before an engine was asked; `code` is one of the error table. */
@@ -39,6 +49,8 @@ export type Metrics = {
   prefixBroken(model: string, cause: string): void;
   /** A tool call was found in a model's text. */
   callRecovered(model: string, repair: string): void;
+  /** An engine had forgotten a conversation that goes on. */
+  evicted(engine: string): void;
   attemptFailed(engine: string, code: string): void;
   engineUp(engine: string, up: boolean): void;
   /** A usage row could not be made durable in time. */
@@ -47,6 +59,8 @@ export type Metrics = {
   watchInFlight(read: () => number): void;
   /** Where to read how the ledger is, likewise. */
   watchLedger(read: () => LedgerFigures): void;
+  /** Where to read how full the engines' KV caches are, likewise. */
+  watchKv(read: () => readonly KvFigure[]): void;
   exposition(): Promise<{ contentType: string; body: string }>;
 };
 
@@ -112,6 +126,12 @@ export function createMetrics(): Metrics {
     labelNames: ["model", "cause"],
     registers,
   });
+  const evictions = new Counter({
+    name: "evener_kv_evictions_total",
+    help: "Conversations that went on and that their engine had forgotten.",
+    labelNames: ["engine"],
+    registers,
+  });
   const recovered = new Counter({
     name: "evener_recovered_calls_total",
     help: "Tool calls that a model wrote as text and the engine did not recognise, by what had to be done.",
@@ -153,6 +173,26 @@ export function createMetrics(): Metrics {
   ledgerGauge("evener_ledger_pending", "Settled requests that wait for the database.", ({ pending }) => pending);
   ledgerGauge("evener_ledger_journal_bytes", "Size of the local journal.", ({ journalBytes }) => journalBytes);
   ledgerGauge("evener_store_up", "1 while the database answers, else 0.", ({ storeAway }) => (storeAway ? 0 : 1));
+  let readKv = (): readonly KvFigure[] => [];
+  const kvGauge = (name: string, help: string, read: (figure: KvFigure) => number | undefined): void => {
+    void new Gauge({
+      name,
+      help,
+      labelNames: ["engine"],
+      registers,
+      collect() {
+        this.reset();
+        for (const figure of readKv()) {
+          const value = read(figure);
+          if (value !== undefined) this.set({ engine: figure.engine }, value);
+        }
+      },
+    });
+  };
+  kvGauge("evener_kv_capacity_tokens", "Tokens that the engine's KV cache holds.", ({ capacity }) => capacity);
+  kvGauge("evener_kv_live_tokens", "Tokens of the conversations that go on.", ({ liveTokens }) => liveTokens);
+  kvGauge("evener_kv_live_conversations", "Conversations that go on.", ({ live }) => live);
+  kvGauge("evener_kv_waiting", "Requests that wait for room in the KV cache.", ({ waiting }) => waiting);
   const ignoredEntry = boundedLabel(MOST_IGNORED_NAMES);
 
   return {
@@ -169,6 +209,7 @@ export function createMetrics(): Metrics {
     },
     attemptFailed: (engine, code) => failures.inc({ engine, code }),
     prefixBroken: (model, cause) => prefixBreaks.inc({ model, cause }),
+    evicted: (engine) => evictions.inc({ engine }),
     callRecovered: (model, repair) => recovered.inc({ model, repair }),
     engineUp: (engine, isUp) => up.set({ engine }, isUp ? 1 : 0),
     rowLost: () => lost.inc(),
@@ -177,6 +218,9 @@ export function createMetrics(): Metrics {
     },
     watchLedger(read) {
       readLedger = read;
+    },
+    watchKv(read) {
+      readKv = read;
     },
     exposition: async () => ({ contentType: register.contentType, body: await register.metrics() }),
   };

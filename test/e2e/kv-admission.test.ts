@@ -1,0 +1,70 @@
+/** More sessions than the engine's KV cache holds, through the built gateway: what people see of it, and how those wait that have no room. What it brings is measured on a real vLLM, in test/slow/vllm-kv.test.ts. */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type RunningEvener, startEvener } from "../support/evener.ts";
+import { playSessions, type SessionsPlan } from "../support/kv-sessions.ts";
+import { send, simulate } from "../support/simulator.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+/** 11,200 tokens: two sessions of their first turns. */
+const ENGINE = { kvBlocks: 700, prefillSpeed: 10_000, decodeSpeed: 1_000 };
+const PLAN = {
+  model: "simulated-model",
+  sessions: 4,
+  turns: 3,
+  words: { first: 600, turn: 10 },
+  maxTokens: 5,
+  toolMs: 50,
+} satisfies Omit<SessionsPlan, "url" | "key">;
+
+async function gatewayBefore(engine: string, kvAdmission: object): Promise<RunningEvener> {
+  const file = join(mkdtempSync(join(tmpdir(), "evener-kv-")), "evener.json");
+  writeFileSync(file, JSON.stringify({ kv_admission: kvAdmission, timeouts: { ping_ms: 200 } }));
+  const evener = await startEvener({ engines: [engine], args: ["--config", file] });
+  onTestFinished(() => evener.stop());
+  return evener;
+}
+
+async function metric(evener: RunningEvener, name: string): Promise<number> {
+  const text = await (await fetch(`${evener.url}/metrics`)).text();
+  return Number(new RegExp(`^${name}{[^}]*} (\\S+)$`, "m").exec(text)?.[1] ?? Number.NaN);
+}
+
+describe("sessions that do not fit the engine's KV cache together", () => {
+  it("are forgotten by the engine, and people can see it", async () => {
+    const evener = await gatewayBefore((await simulate(ENGINE)).url, { wait_ms: 0 });
+    const turns = await playSessions({ ...PLAN, url: evener.url, key: evener.key });
+    expect(turns).toHaveLength(12);
+    expect(await metric(evener, "evener_kv_capacity_tokens")).toBe(11_200);
+    const evictions = await metric(evener, "evener_kv_evictions_total");
+    expect(evictions).toBeGreaterThan(0);
+    expect(await metric(evener, "evener_prefix_breaks_total")).toBe(evictions);
+    expect(evener.log().match(/KV cache is too small for the sessions that run/g)).toHaveLength(1);
+    const forgotten = turns.filter(({ turn, prompt, cached }) => turn > 0 && prompt - cached > 3_000);
+    const { stdout } = await evener.cli(["sessions", "show", forgotten[0]!.session]);
+    expect(stdout).toContain("broken: cache: evicted");
+  });
+
+  it("wait with signs of life, and leave the queue with their client", async () => {
+    const evener = await gatewayBefore((await simulate(ENGINE)).url, { wait_ms: 60_000, live_ms: 60_000 });
+    // Those that ran last stay live, and hold all there is.
+    await playSessions({ ...PLAN, url: evener.url, key: evener.key });
+    expect(await metric(evener, "evener_kv_evictions_total")).toBeGreaterThan(0);
+
+    const asking = send(`${evener.url}/v1/messages`, {
+      headers: { "x-api-key": evener.key, "x-claude-code-session-id": "late" },
+      body: {
+        model: PLAN.model,
+        max_tokens: 10,
+        stream: true,
+        messages: [{ role: "user", content: "Now me. ".repeat(2_000) }],
+      },
+    });
+    await waitUntil("it waits", async () => (await metric(evener, "evener_kv_waiting")) === 1);
+    await waitUntil("a sign of life", async () => asking.received().text.includes("event: ping"));
+    asking.abort();
+    await waitUntil("the queue is empty", async () => (await metric(evener, "evener_kv_waiting")) === 0);
+  });
+});
