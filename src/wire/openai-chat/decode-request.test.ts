@@ -250,6 +250,7 @@ describe("tools", () => {
   it.each([
     [{ type: "function", function: { name: "c" } }, "tool_choice"],
     [allowed("required", "c"), "tool_choice.allowed_tools.tools"],
+    [allowed("required"), "tool_choice.allowed_tools.tools"],
     ["sometimes", "tool_choice"],
   ])("refuses tool_choice %j", (choice, param) => {
     expect(refusal(ask({ tools, tool_choice: choice })).param).toBe(param);

@@ -55,9 +55,19 @@ export function decodeChoice(value: unknown): WiredChoice | undefined {
     ? value
     : refuse("tool_choice", "must be none, auto, required, or an object that names a function");
   if (choice["type"] === "allowed_tools") return decodeAllowed(choice);
-  if (choice["type"] !== "function") return refuse("tool_choice.type", "must be function or allowed_tools");
+  if (choice["type"] !== "function") return refuseType(choice["type"]);
   const named = objectField(choice["function"], "tool_choice.function") ?? choice;
   return { type: "tool", name: requiredString(named["name"], "tool_choice.function.name") };
+}
+
+/** A forced hosted tool is a 400, where an offered one is left out: the answer would have to be made of what nobody can look up. */
+function refuseType(type: unknown): never {
+  const at = "tool_choice.type";
+  if (typeof type !== "string" || type === "custom") return refuse(at, "must be function or allowed_tools");
+  return refuse(
+    at,
+    `${type} is a tool that nobody runs here; force a function, or ask with auto to be answered without`,
+  );
 }
 
 function decodeAllowed(choice: JsonObject): WiredChoice {
@@ -118,7 +128,10 @@ function allow(
   const at = "tool_choice.allowed_tools.tools";
   if (missing !== undefined) refuse(at, `there is no tool "${missing}"`);
   const [only, second] = choice.names;
-  if (only === undefined) return choice.required ? refuse(at, "is empty") : { tools, toolChoice: { type: "none" } };
+  if (only === undefined)
+    return choice.required
+      ? refuse(at, "names no function, and one is required")
+      : { tools, toolChoice: { type: "none" } };
   if (choice.required && second === undefined) return { tools, toolChoice: { type: "tool", name: only } };
   const allowed = new Set(choice.names);
   return {

@@ -157,6 +157,12 @@ describe("input", () => {
       /./,
     ],
     [{ tool_choice: { type: "function", name: "x" } }, "tool_choice", /no tool "x"/],
+    [
+      { tools: [{ type: "web_search" }], tool_choice: { type: "web_search" } },
+      "tool_choice.type",
+      /^tool_choice\.type: web_search is a tool that nobody runs here; .* auto to be answered without$/,
+    ],
+    [{ tool_choice: { type: 7 } }, "tool_choice.type", /must be function or allowed_tools/],
   ])("%j is refused", (body, param, words) => {
     expect(() => decode(body)).toThrow(
       expect.objectContaining({ code: "invalid_request", param, message: expect.stringMatching(words) }),
