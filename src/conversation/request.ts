@@ -111,8 +111,12 @@ export type ResponsesForm = {
   /** Reasoning items carry their text in `encrypted_content` too (`include`), for clients that send back nothing else. */
   carryReasoning: boolean;
   /** By the name that the engine knows: how the client named the tool. */
-  tools: ReadonlyMap<string, { name: string; namespace?: string; custom: boolean }>;
+  tools: ReadonlyMap<string, ResponsesTool>;
 };
+
+/** A function of the client's, a tool that takes free text, or the client's own search for more tools. */
+export type ResponsesToolKind = "function" | "custom" | "search";
+export type ResponsesTool = { name: string; namespace?: string; kind: ResponsesToolKind };
 
 export type ChatRequest = {
   /** The model name that the client asked for; resolved to a served model by routing. */

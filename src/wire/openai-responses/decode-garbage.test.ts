@@ -22,7 +22,7 @@ const field = words(
 );
 const key = words(
   "role content type text call_id id name namespace arguments input output summary encrypted_content image_url file_data " +
-    "file_url tools format definition schema parameters mode effort __proto__",
+    "file_url tools format definition schema parameters execution mode effort __proto__",
 );
 const scalar = fc.constantFrom<unknown>(
   "",
@@ -30,6 +30,7 @@ const scalar = fc.constantFrom<unknown>(
   "function",
   "custom",
   "namespace",
+  "tool_search",
   "input_image",
   "data:x",
   null,
@@ -45,7 +46,8 @@ const nested = fc.letrec<{ value: unknown }>((tie) => ({
   ),
 })).value;
 const type = words(
-  "message function_call function_call_output custom_tool_call custom_tool_call_output reasoning item_reference compaction",
+  "message function_call function_call_output custom_tool_call custom_tool_call_output reasoning item_reference compaction " +
+    "tool_search_call tool_search_output additional_tools",
 );
 const item = fc
   .tuple(type, fc.option(words("user assistant system developer x")), fc.dictionary(key, nested, { maxKeys: 5 }))

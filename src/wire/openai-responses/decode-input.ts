@@ -5,9 +5,10 @@ import { decodeText } from "../openai-chat/decode-content.ts";
 import { arrayField, isObject, refuse, requiredString, stringField } from "../openai-chat/fields.ts";
 import type { Notes } from "../openai-chat/notes.ts";
 import { decodeParts } from "./decode-parts.ts";
-import { ADDITIONAL_TOOLS } from "./decode-tools.ts";
+import { ADDITIONAL_TOOLS, TOOL_SEARCH_OUTPUT } from "./declared-tools.ts";
 import { unpackReasoning } from "./reasoning-carrier.ts";
 import type { ToolNames } from "./tool-names.ts";
+import { decodeSearchCall, decodeSearchOutput } from "./tool-search.ts";
 
 /**
  * Instructions and leading system or developer messages become `system`; later ones keep their place. One answer comes
@@ -60,6 +61,12 @@ function decodeItem(item: JsonObject, param: string, names: ToolNames, notes: No
       const content: ToolResultContent[] = decodeParts(item["output"], `${param}.output`, notes);
       return { role: "user", content: [{ type: "tool-result", callId, content, isError: false }] };
     }
+    case "tool_search_call": {
+      const call = decodeSearchCall(item, param, names);
+      return call && { role: "assistant", content: [call] };
+    }
+    case TOOL_SEARCH_OUTPUT:
+      return decodeSearchOutput(item, param, names);
     case "reasoning":
       return decodeReasoningItem(item, param, notes);
     case "item_reference":

@@ -57,7 +57,7 @@ describe("Codex", () => {
     expect(request.answerForm?.responses?.tools.get("spawn_agent")).toEqual({
       name: "spawn_agent",
       namespace: "multi_agent_v1",
-      custom: false,
+      kind: "function",
     });
     expect(request).toMatchObject({
       stream: true,
@@ -170,6 +170,97 @@ describe("input", () => {
   });
 });
 
+describe("a search for tools that the client runs", () => {
+  const tool = (name: string, description = "") => ({ type: "function", name, description, defer_loading: true });
+  const search = {
+    type: "tool_search",
+    execution: "client",
+    description: "finds tools",
+    parameters: { type: "object" },
+  };
+  const found = (callId: string | null, ...tools: object[]) => ({
+    type: "tool_search_output",
+    call_id: callId,
+    execution: "client",
+    tools,
+  });
+  const call = { type: "tool_search_call", call_id: "s1", execution: "client", arguments: { query: "weather" } };
+  const weather = {
+    type: "namespace",
+    name: "sky",
+    description: "",
+    tools: [tool("read", "of the sky"), tool("rain")],
+  };
+  const input = [{ role: "user", content: "hi" }, call, found("s1", weather, tool("tides"))];
+
+  it("is a function, and makes what it found callable where it was found", () => {
+    const { tools, messages, ignored, answerForm } = decode({ tools: [tool("read"), search], input });
+    expect(tools.map(({ name, ...rest }) => [name, "deferred" in rest && rest.deferred])).toEqual([
+      ["read", false],
+      ["tool_search", false],
+      ["tides", true],
+      ["sky__read", true],
+      ["rain", true],
+    ]);
+    expect(messages.slice(1)).toEqual([
+      {
+        role: "assistant",
+        content: [{ type: "tool-call", id: "s1", name: "tool_search", arguments: '{"query":"weather"}' }],
+      },
+      {
+        role: "user",
+        content: [
+          {
+            type: "tool-result",
+            callId: "s1",
+            content: ["tides", "sky__read", "rain"].map((name) => ({ type: "tool-reference", name })),
+            isError: false,
+          },
+        ],
+      },
+    ]);
+    expect(ignored).toEqual([]);
+    expect(answerForm?.responses?.tools.get("sky__read")).toEqual({ name: "read", namespace: "sky", kind: "function" });
+    expect(answerForm?.responses?.tools.get("tool_search")).toEqual({ name: "tool_search", kind: "search" });
+  });
+
+  it("leaves all that stood before a later search as it was, the definition of what is found again too", () => {
+    const first = decode({ tools: [search], input });
+    const again = found("s2", tool("read"), tool("tides", "in other words"), { type: "web_search" });
+    const second = decode({ tools: [search], input: [...input, { ...call, call_id: "s2" }, again] });
+    expect(second.tools.slice(0, first.tools.length)).toEqual(first.tools);
+    expect(second.messages.slice(0, first.messages.length)).toEqual(first.messages);
+    expect(second.tools.slice(first.tools.length).map(({ name }) => name)).toEqual(["read_"]);
+    expect(second.messages.at(-1)?.content).toMatchObject([
+      {
+        callId: "s2",
+        content: [{ name: "read_" }, { name: "tides" }].map((each) => ({ type: "tool-reference", ...each })),
+      },
+    ]);
+    expect(second.ignored).toEqual(["tool:web_search"]);
+  });
+
+  it("can be chosen, and may find nothing", () => {
+    const { toolChoice, messages } = decode({
+      tools: [search],
+      tool_choice: { type: "tool_search" },
+      input: [call, found("s1")],
+    });
+    expect(toolChoice).toEqual({ type: "tool", name: "tool_search" });
+    expect(messages[1]?.content).toMatchObject([{ content: [{ type: "text", text: "No tool was found." }] }]);
+  });
+
+  it("that another server ran leaves what it found, for whoever can call it", () => {
+    const server = { ...call, call_id: null, execution: "server" };
+    const { tools, messages } = decode({
+      tools: [{ type: "tool_search" }],
+      input: [{ role: "user", content: "hi" }, server, found(null, tool("tides"))],
+    });
+    expect(tools).toMatchObject([{ name: "tides", deferred: true }]);
+    expect(messages.slice(1)).toEqual([{ role: "user", content: [{ type: "tool-reference", name: "tides" }] }]);
+  });
+});
+
 describe("parameters", () => {
   it("gives a tool of a namespace another name only where its own is taken, and finds it again", () => {
     const tool = (name: string) => ({ type: "function", name, parameters: { type: "object" } });
@@ -200,7 +291,11 @@ describe("parameters", () => {
       ["patch", undefined],
       ["crm__read_", "crm's"],
     ]);
-    expect(answerForm?.responses?.tools.get("crm__read_")).toEqual({ name: "read", namespace: "crm", custom: false });
+    expect(answerForm?.responses?.tools.get("crm__read_")).toEqual({
+      name: "read",
+      namespace: "crm",
+      kind: "function",
+    });
     expect(messages).toEqual([{ role: "user", content: [{ type: "text", text: "hi" }] }]);
     expect([toolChoice, ignored]).toEqual([{ type: "required" }, ["tool:web_search"]]);
     const wrong = { input: [{ role: "user", content: "hi" }, added({ type: "function" })] };

@@ -1,20 +1,11 @@
-/** Decodes tools: flat functions, namespaces of them, free-text (`custom`) ones, and what the client wants of them. */
-import type { FunctionTool, JsonObject, ToolChoice } from "../../conversation/request.ts";
+/** Decodes tools: flat functions, namespaces of them, free-text (`custom`) ones, the client's own search for more, and what the client wants of them. */
+import type { FunctionTool, JsonObject, ResponsesToolKind, ToolChoice } from "../../conversation/request.ts";
 import { applyChoice, decodeChoice } from "../openai-chat/decode-tools.ts";
-import {
-  arrayField,
-  booleanField,
-  isObject,
-  objectField,
-  refuse,
-  requiredString,
-  stringField,
-} from "../openai-chat/fields.ts";
+import { booleanField, isObject, objectField, requiredString, stringField } from "../openai-chat/fields.ts";
 import type { Notes } from "../openai-chat/notes.ts";
+import { type DeclaredTool, foundLater, headTools } from "./declared-tools.ts";
 import type { ToolNames } from "./tool-names.ts";
-
-/** The type of an item that adds tools to those of the request. */
-export const ADDITIONAL_TOOLS = "additional_tools";
+import { isClientSearch, TOOL_SEARCH } from "./tool-search.ts";
 
 export function decodeTools(
   body: JsonObject,
@@ -23,57 +14,50 @@ export function decodeTools(
 ): { tools: FunctionTool[]; toolChoice?: ToolChoice } {
   const tools: FunctionTool[] = [];
   const places = new Map<string, number>();
-  const spaces: { space: JsonObject; param: string }[] = [];
-  for (const { tool, param } of declared(body)) {
-    const type = requiredString(tool["type"], `${param}.type`);
-    if (type === "namespace") spaces.push({ space: tool, param });
-    else decodeTool(type, tool, param, undefined);
+  for (const declared of headTools(body)) {
+    const tool = decodeTool(declared, names, notes);
+    if (tool === undefined) continue;
+    // Said once more, perhaps in other words: the latest counts, and stands where the tool stood.
+    const place = places.get(tool.name) ?? tools.length;
+    places.set(tool.name, place);
+    tools[place] = tool;
   }
-  // After the plain tools, so that those keep their names whatever the order.
-  for (const { space, param } of spaces) {
-    const namespace = requiredString(space["name"], `${param}.name`);
-    for (const inner of objects(space["tools"], `${param}.tools`))
-      decodeTool(requiredString(inner.tool["type"], `${inner.param}.type`), inner.tool, inner.param, namespace);
+  for (const declared of foundLater(body)) {
+    const tool = decodeTool(declared, names, notes);
+    // Found once more: the first counts, for its definition stands in the prompt already.
+    if (tool === undefined || places.has(tool.name)) continue;
+    places.set(tool.name, tools.length);
+    tools.push({ ...tool, deferred: true });
   }
   return applyChoice(tools, decodeChoice(plainChoice(body["tool_choice"])), "tool_choice");
-
-  function decodeTool(type: string, tool: JsonObject, param: string, namespace: string | undefined): void {
-    // Hosted tools (web_search, file_search, …) are OpenAI's to run; nobody runs them here.
-    if (type !== "function" && type !== "custom") return notes.add("tool", type);
-    const custom = type === "custom";
-    const name = names.add(requiredString(tool["name"], `${param}.name`), namespace, custom);
-    const description = stringField(tool["description"], `${param}.description`);
-    const strict = booleanField(tool["strict"], `${param}.strict`);
-    // Said once more, perhaps in other words: the latest counts, and stands where the tool stood.
-    const place = places.get(name) ?? tools.length;
-    places.set(name, place);
-    tools[place] = {
-      type: "function",
-      name,
-      ...(custom ? customParts(tool, description, param) : functionParts(tool, description, param)),
-      ...(strict !== undefined && { strict }),
-      deferred: false,
-    };
-  }
 }
 
-/**
- * The tools of the request, and those that items of its input add. For some models Codex has all of its tools in such an item. They stand in
- * the head with the others, wherever the item is.
- */
-function* declared(body: JsonObject): Generator<{ tool: JsonObject; param: string }> {
-  yield* objects(body["tools"], "tools");
-  const { input } = body;
-  if (!Array.isArray(input)) return;
-  for (const [i, item] of input.entries())
-    if (isObject(item) && item["type"] === ADDITIONAL_TOOLS) yield* objects(item["tools"], `input[${i}].tools`);
+function decodeTool(
+  { type, tool, param, namespace }: DeclaredTool,
+  names: ToolNames,
+  notes: Notes,
+): FunctionTool | undefined {
+  const kind = kindOf(type, tool);
+  // Hosted tools (web_search, file_search, …) are OpenAI's to run; nobody runs them here.
+  if (kind === undefined) {
+    notes.add("tool", type);
+    return undefined;
+  }
+  const name = kind === "search" ? TOOL_SEARCH : requiredString(tool["name"], `${param}.name`);
+  const description = stringField(tool["description"], `${param}.description`);
+  const strict = booleanField(tool["strict"], `${param}.strict`);
+  return {
+    type: "function",
+    name: names.add(name, namespace, kind),
+    ...(kind === "custom" ? customParts(tool, description, param) : functionParts(tool, description, param)),
+    ...(strict !== undefined && { strict }),
+    deferred: false,
+  };
 }
 
-function* objects(value: unknown, at: string): Generator<{ tool: JsonObject; param: string }> {
-  for (const [i, tool] of (arrayField(value, at) ?? []).entries()) {
-    const param = `${at}[${i}]`;
-    yield { tool: isObject(tool) ? tool : refuse(param, "must be an object"), param };
-  }
+function kindOf(type: string, tool: JsonObject): ResponsesToolKind | undefined {
+  if (type === "function" || type === "custom") return type;
+  return isClientSearch(type, tool) ? "search" : undefined;
 }
 
 type Parts = Pick<FunctionTool, "description" | "schema">;
@@ -101,7 +85,9 @@ function customParts(tool: JsonObject, description: string | undefined, param: s
   };
 }
 
-/** A choice of a custom tool is one of its function. */
+/** A choice of a custom tool, or of the search for tools, is one of its function. */
 function plainChoice(choice: unknown): unknown {
-  return isObject(choice) && choice["type"] === "custom" ? { ...choice, type: "function" } : choice;
+  if (!isObject(choice)) return choice;
+  if (choice["type"] === TOOL_SEARCH) return { type: "function", name: TOOL_SEARCH };
+  return choice["type"] === "custom" ? { ...choice, type: "function" } : choice;
 }

@@ -53,8 +53,11 @@ export function streamEncoder(context: AnswerContext): StreamEncoder {
 
   function finished(item: OutputItem): string {
     if (item.kind === "call") {
+      // The API has no events for what a search is asked: the item that is done says it.
+      if (item.tool === "search") return "";
       const text = JSON.stringify(callText(item));
-      if (!item.custom) return event("response.function_call_arguments.done", `${place}"arguments":${text}`);
+      if (item.tool === "function")
+        return event("response.function_call_arguments.done", `${place}"arguments":${text}`);
       // Its text stands inside JSON until the call is whole: one delta brings it.
       return (
         event("response.custom_tool_call_input.delta", `${place}"delta":${text}`) +
@@ -89,7 +92,7 @@ export function streamEncoder(context: AnswerContext): StreamEncoder {
       case "tool-call-delta":
         if (open?.kind !== "call") throw new Error("a tool call's arguments came before its start");
         open.text += each.arguments;
-        if (open.custom) return "";
+        if (open.tool !== "function") return "";
         return event("response.function_call_arguments.delta", `${place}"delta":${JSON.stringify(each.arguments)}`);
       case "finish": {
         const state = finalState(each.reason);

@@ -1,6 +1,8 @@
 /** Makes output items of what the model wrote, and writes them as JSON: the same in a stream and in a whole answer. */
 import { asByteText, fromByteText, toByteText } from "../../conversation/byte-text.ts";
 import type { AnswerContext } from "../../conversation/codec.ts";
+import type { JsonObject, ResponsesTool, ResponsesToolKind } from "../../conversation/request.ts";
+import { isObject } from "../../base/is-object.ts";
 import { callIds } from "../openai-chat/call-ids.ts";
 import { jsonText } from "../sse-frame.ts";
 import { packReasoning } from "./reasoning-carrier.ts";
@@ -16,8 +18,8 @@ type Base = {
 };
 export type ReasoningItem = Base & { kind: "reasoning"; carry: boolean };
 export type TextItem = Base & { kind: "text" };
-/** `fields` is JSON: call_id, name and, if it has one, namespace. */
-export type CallItem = Base & { kind: "call"; custom: boolean; fields: string };
+/** `fields` is JSON: call_id and, but for a search, name and, if it has one, namespace. */
+export type CallItem = Base & { kind: "call"; tool: ResponsesToolKind; fields: string };
 export type OutputItem = ReasoningItem | TextItem | CallItem;
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
@@ -27,6 +29,11 @@ export type ItemMaker = {
   text(): TextItem;
   call(engineId: string, name: string): CallItem;
 };
+
+const CALL_PREFIX = { function: "fc", custom: "ctc", search: "tsc" } as const satisfies Record<
+  ResponsesToolKind,
+  string
+>;
 
 /** Numbers the items of one answer, in the order in which they are made. */
 export function itemMaker(context: AnswerContext): ItemMaker {
@@ -40,12 +47,16 @@ export function itemMaker(context: AnswerContext): ItemMaker {
     reasoning: () => ({ kind: "reasoning", carry: form?.carryReasoning === true, ...base("rs") }),
     text: () => ({ kind: "text", ...base("msg") }),
     call(engineId, engineName) {
-      const { name, namespace, custom } = form?.tools.get(engineName) ?? { name: engineName, custom: false };
-      const space = namespace === undefined ? "" : `,"namespace":${jsonText(namespace)}`;
-      const fields = `"call_id":${jsonText(callId(engineId, calls++))},"name":${jsonText(name)}${space}`;
-      return { kind: "call", custom, fields, ...base(custom ? "ctc" : "fc") };
+      const tool = form?.tools.get(engineName) ?? { name: engineName, kind: "function" };
+      const fields = `"call_id":${jsonText(callId(engineId, calls++))}${nameFields(tool)}`;
+      return { kind: "call", tool: tool.kind, fields, ...base(CALL_PREFIX[tool.kind]) };
     },
   };
+}
+
+function nameFields({ name, namespace, kind }: ResponsesTool): string {
+  if (kind === "search") return "";
+  return `,"name":${jsonText(name)}${namespace === undefined ? "" : `,"namespace":${jsonText(namespace)}`}`;
 }
 
 /** The item with what it holds; one in progress is written as it is announced, without its content. */
@@ -59,13 +70,18 @@ export function itemJson(item: OutputItem, status: ItemStatus): string {
       const carried = begun || !item.carry ? "" : `,"encrypted_content":"${packReasoning(item.text)}"`;
       return `${head},"type":"reasoning","summary":[],"content":[${begun ? "" : partJson(item, item.text)}]${carried}}`;
     }
-    default: {
-      const text = begun ? '""' : JSON.stringify(callText(item));
-      return item.custom
-        ? `${head},"type":"custom_tool_call",${item.fields},"input":${text}}`
-        : `${head},"type":"function_call",${item.fields},"arguments":${text}}`;
-    }
+    default:
+      return `${head},${callJson(item, begun)}}`;
   }
+}
+
+function callJson(item: CallItem, begun: boolean): string {
+  if (item.tool === "search")
+    return `"type":"tool_search_call","execution":"client",${item.fields},"arguments":${begun ? "{}" : objectText(item)}`;
+  const text = begun ? '""' : JSON.stringify(callText(item));
+  return item.tool === "custom"
+    ? `"type":"custom_tool_call",${item.fields},"input":${text}`
+    : `"type":"function_call",${item.fields},"arguments":${text}`;
 }
 
 /** The one content part of a message or of reasoning. */
@@ -77,13 +93,22 @@ export function partJson(item: TextItem | ReasoningItem, text: string): string {
 
 /** What the client gets as the call's arguments or, of a custom tool, as its input; bytes. */
 export function callText(item: CallItem): string {
-  if (!item.custom) return item.text;
+  if (item.tool !== "custom") return item.text;
+  const input = parsedArguments(item)?.["input"];
+  // Not the JSON that was asked for: the tool is one for free text, and judges that better than we do.
+  return typeof input === "string" ? toByteText(input) : item.text;
+}
+
+/** The arguments of a search, which this API writes as an object; what is none says nothing, and the client tells the model so. */
+function objectText(item: CallItem): string {
+  return toByteText(JSON.stringify(parsedArguments(item) ?? {}));
+}
+
+function parsedArguments(item: CallItem): JsonObject | undefined {
   try {
     const parsed: unknown = JSON.parse(fromByteText(asByteText(item.text)));
-    const input = typeof parsed === "object" && parsed !== null && "input" in parsed ? parsed.input : undefined;
-    if (typeof input === "string") return toByteText(input);
+    return isObject(parsed) ? parsed : undefined;
   } catch {
-    // Not the JSON that was asked for: the tool is one for free text, and judges that better than we do.
+    return undefined;
   }
-  return item.text;
 }

@@ -81,6 +81,7 @@ const SAID: StreamEvent[] = [
   ...call(0, "read", '{"path":', '"ä.txt"}'),
   ...call(1, "patch", '{"input":"*** ', 'Bégin\\n"}'),
   ...call(2, "find", "{}"),
+  ...call(3, "tool_search", '{"query":\n', '"wétter"}'),
 ];
 const OUTPUT = [
   {
@@ -107,6 +108,14 @@ const OUTPUT = [
   },
   { type: "custom_tool_call", id: "ctc_01_3", call_id: "call_1", name: "patch", input: "*** Bégin\n" },
   { type: "function_call", id: "fc_01_4", call_id: "call_2", name: "find", namespace: "crm", arguments: "{}" },
+  {
+    type: "tool_search_call",
+    id: "tsc_01_5",
+    status: "completed",
+    execution: "client",
+    call_id: "call_3",
+    arguments: { query: "wétter" },
+  },
 ];
 const fn = (name: string) => ({ type: "function" as const, name, parameters: { type: "object" }, strict: false });
 const ASK = {
@@ -116,6 +125,7 @@ const ASK = {
     fn("read"),
     { type: "custom" as const, name: "patch" },
     { type: "namespace" as const, name: "crm", description: "", tools: [fn("find")] },
+    { type: "tool_search" as const, execution: "client" as const, description: "finds tools", parameters: {} },
   ],
 };
 
@@ -177,7 +187,8 @@ describe("the SDK", () => {
         "output_item.added content_part.added output_text.delta output_text.delta output_text.done content_part.done output_item.done " +
         "output_item.added function_call_arguments.delta function_call_arguments.delta function_call_arguments.done output_item.done " +
         "output_item.added custom_tool_call_input.delta custom_tool_call_input.done output_item.done " +
-        "output_item.added function_call_arguments.delta function_call_arguments.done output_item.done completed",
+        "output_item.added function_call_arguments.delta function_call_arguments.done output_item.done " +
+        "output_item.added output_item.done completed",
     );
   });
 
@@ -241,7 +252,10 @@ describe("the SDK", () => {
     const piece = fc.oneof(
       fc.record({ kind: fc.constant("text"), words: fc.array(words, { minLength: 1, maxLength: 3 }) }),
       fc.record({ kind: fc.constant("reasoning"), words: fc.array(words, { minLength: 1, maxLength: 3 }) }),
-      fc.record({ kind: fc.constantFrom("read", "patch", "find", "other"), words: fc.array(words, { maxLength: 3 }) }),
+      fc.record({
+        kind: fc.constantFrom("read", "patch", "find", "tool_search", "other"),
+        words: fc.array(words, { maxLength: 3 }),
+      }),
     );
     const reason = fc.constantFrom<FinishReason>("stop", "length", "tool-calls", "content-filter", "stop-sequence");
     await fc.assert(
