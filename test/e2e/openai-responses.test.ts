@@ -68,6 +68,35 @@ it("carries a loop of parallel calls, whose results come back as items", async (
   expect(second.usage?.input_tokens_details.cached_tokens).toBeGreaterThan(0);
 });
 
+it("carries a search that the client runs for its tools, and calls of what it found, in a prompt that only grows", async () => {
+  const search = { type: "tool_search" as const, execution: "client" as const, parameters: { type: "object" } };
+  const ask = { ...ASK, tools: [TOOLS[0]!, search] };
+  const calls = [{ name: "get_time", arguments: { of: "Köln" } }];
+  simulator.next({ calls: [{ name: "tool_search", arguments: { query: "Zeit" } }] }, { calls }, { text: "Noon." });
+  const input: OpenAI.Responses.ResponseInput = [{ role: "user", content: "What time is it?" }];
+  const first = await client.responses.stream({ ...ask, input }).finalResponse();
+  const [searched] = first.output.filter((item) => item.type === "tool_search_call");
+  expect(searched).toMatchObject({ execution: "client", status: "completed", arguments: { query: "Zeit" } });
+  input.push(...(first.output as OpenAI.Responses.ResponseInputItem[]));
+  const found = [{ type: "namespace" as const, name: "clock", description: "Times.", tools: [TOOLS[1]!] }];
+  input.push({ type: "tool_search_output", call_id: searched!.call_id, execution: "client", tools: found });
+
+  const second = await client.responses.create({ ...ask, input });
+  const [called] = second.output.filter((item) => item.type === "function_call");
+  expect(called).toMatchObject({ name: "get_time", namespace: "clock", arguments: '{"of":"Köln"}' });
+  input.push(...(second.output as OpenAI.Responses.ResponseInputItem[]));
+  input.push({ type: "function_call_output", call_id: called!.call_id, output: "12:00" });
+  const third = await client.responses.create({ ...ask, input });
+  expect(third.output_text).toBe("Noon.");
+  for (const [before, after] of [
+    [first, second],
+    [second, third],
+  ] as const) {
+    const block = 16;
+    expect(after.usage!.input_tokens_details.cached_tokens).toBeGreaterThan(before.usage!.input_tokens - block);
+  }
+});
+
 it("ends incomplete at max_output_tokens", async () => {
   simulator.next({ text: "a long answer that goes on and on" });
   const response = await client.responses.create({ ...ASK, max_output_tokens: 3 });
