@@ -35,6 +35,7 @@ export type ToolResultContent = TextPart | ImagePart | DocumentPart | ToolRefere
 export type ToolResultPart = { type: "tool-result"; callId: string; content: ToolResultContent[]; isError: boolean };
 
 export type UserPart = TextPart | ImagePart | DocumentPart | ToolResultPart | ToolReferencePart;
+export type SystemPart = TextPart | ImagePart;
 export type AssistantPart = TextPart | ReasoningPart | ToolCallPart;
 
 /**
@@ -42,7 +43,7 @@ export type AssistantPart = TextPart | ReasoningPart | ToolCallPart;
  * messages (OpenAI) decodes each to a user message with one tool result.
  */
 export type Message =
-  | { role: "system"; content: TextPart[] }
+  | { role: "system"; content: SystemPart[] }
   | { role: "user"; content: UserPart[] }
   | { role: "assistant"; content: AssistantPart[] };
 

@@ -247,6 +247,45 @@ describe("images", () => {
     ]);
   });
 
+  describe("of the system", () => {
+    const shown = (words: string): Message => ({ role: "system", content: [{ type: "text", text: words }, IMAGE] });
+    const told = [{ type: "text", text: "Image in the system message:" }, IMAGE_URL];
+
+    it("are a note where the model cannot see them", () => {
+      const note = "[image omitted: this model cannot see images]";
+      expect(render([shown("head"), user("1"), shown("late")])).toEqual([
+        { role: "system", content: `head\n\n${note}` },
+        { role: "user", content: `1\n\n${reminder(`late\n\n${note}`)}` },
+      ]);
+    });
+
+    it("are the user's where the model sees", () => {
+      const below = "[image: see below]";
+      expect(render([shown("head"), user("1"), shown("late")], { vision: true })).toEqual([
+        { role: "system", content: `head\n\n${below}` },
+        {
+          role: "user",
+          content: [
+            ...told,
+            { type: "text", text: "1" },
+            { type: "text", text: reminder(`late\n\n${below}`) },
+            ...told,
+          ],
+        },
+      ]);
+      const late = [user("1"), assistant("", "a"), result("a", "A"), shown("late")];
+      expect(render(late, { vision: true }).slice(2)).toEqual([
+        { role: "tool", tool_call_id: "a", content: `A\n\n${reminder(`late\n\n${below}`)}` },
+        { role: "user", content: told },
+      ]);
+      expect(render([user("1"), shown("late")], { vision: true, lateSystem: "keep" })).toEqual([
+        { role: "user", content: "1" },
+        { role: "system", content: `late\n\n${below}` },
+        { role: "user", content: told },
+      ]);
+    });
+  });
+
   it("beside a result that has none are a user message of their own", () => {
     const content: UserPart[] = [toolResult("a", [{ type: "text", text: "A" }]), IMAGE];
     expect(render([user("1"), assistant("", "a"), { role: "user", content }], { vision: true }).slice(2)).toEqual([

@@ -7,6 +7,7 @@ import { assistantMessage, isEmpty, mergeAssistant } from "./assistant-message.t
 import { type EngineMessage, type EngineToolCall, joinTexts } from "./engine-message.ts";
 import { asReminder } from "./late-system.ts";
 import { lateTools } from "./late-tools.ts";
+import { systemText } from "./part-text.ts";
 import type { PromptProfile } from "./prompt-profile.ts";
 import { unavailableServerTools, unavailableText } from "./server-tools.ts";
 import { splitHead } from "./shared-heads.ts";
@@ -108,10 +109,14 @@ function parted(request: ChatRequest, profile: PromptProfile): { head: string; c
   for (const part of request.system) head = joinTexts(head, part.text);
   // System messages before all others are the head too, whichever way the client wrote them.
   let leading = 0;
+  const images: UserPart[] = [];
   for (let message = messages[0]; message?.role === "system"; message = messages[++leading]) {
-    for (const part of message.content) head = joinTexts(head, part.text);
+    const said = systemText(message.content, profile.vision);
+    head = joinTexts(head, said.text);
+    for (const image of said.images) images.push(image);
   }
   let conversation: readonly Message[] = leading === 0 ? messages : messages.slice(leading);
+  if (images.length > 0) conversation = [{ role: "user", content: images }, ...conversation];
   const first = conversation[0];
   if (profile.sharedHeads && first?.role === "user") {
     const { shared, own } = splitHead(head);

@@ -17,7 +17,10 @@ const reference = fc.record({
   type: fc.constant("tool-reference" as const),
   name: fc.constantFrom("Read", "Late", "Other", "Gone"),
 });
-const lateSystem = fc.record({ role: fc.constant("system" as const), content: fc.array(textPart, { maxLength: 2 }) });
+const lateSystem = fc.record({
+  role: fc.constant("system" as const),
+  content: fc.array(fc.oneof(textPart, image), { maxLength: 2 }),
+});
 
 /** What the model answers: reasoning, text and calls with ids that may repeat. */
 const answer = fc.record({

@@ -4,7 +4,7 @@
  * Results come first, in the order of the calls that they answer, whatever order the client sent; then the rest in its
  * order, each appended to the message before it where templates would mind another message (see the cases below).
  */
-import type { ImagePart, Message, ToolResultPart, UserPart } from "../../conversation/request.ts";
+import type { ImagePart, Message, SystemPart, ToolResultPart, UserPart } from "../../conversation/request.ts";
 import {
   appendText,
   type EngineMessage,
@@ -16,7 +16,7 @@ import {
 } from "./engine-message.ts";
 import { asReminder } from "./late-system.ts";
 import type { RenderReference } from "./late-tools.ts";
-import { documentText, errorText, IMAGE_FOLLOWS, IMAGE_OMITTED, imagePart } from "./part-text.ts";
+import { documentText, errorText, IMAGE_FOLLOWS, IMAGE_OMITTED, imagePart, systemText } from "./part-text.ts";
 import type { PromptProfile } from "./prompt-profile.ts";
 
 export type TurnMessage = Exclude<Message, { role: "assistant" }>;
@@ -158,20 +158,25 @@ function appendParts(message: UserMessage | ToolMessage, parts: EnginePart[]): v
 }
 
 function renderLateSystem(
-  content: readonly { text: string }[],
+  content: readonly SystemPart[],
   before: UserMessage | ToolMessage | undefined,
   context: Context,
   out: EngineMessage[],
 ): void {
-  let text = "";
-  for (const part of content) text = joinTexts(text, part.text);
+  const { text, images: shown } = systemText(content, context.profile.vision);
   if (text === "") return;
+  const images = shown.map((part) => (part.type === "image" ? imagePart(part) : part));
   if (context.profile.lateSystem === "keep") {
     out.push({ role: "system", content: text });
+    if (images.length > 0) out.push(userMessage(images));
     return;
   }
   const reminder = asReminder(text);
   // Right after an answer there is nothing to append to but the model's own words: then it stands alone.
   if (before) appendText(before, reminder);
   else if (reminder !== "") out.push({ role: "user", content: reminder });
+  if (images.length === 0) return;
+  const holder = out.at(-1);
+  if (holder?.role === "user") appendParts(holder, images);
+  else out.push(userMessage(images));
 }

@@ -1,26 +1,51 @@
 /** Decodes message content, a string or a list of parts, into canonical parts. */
-import type { DocumentPart, ImagePart, TextPart } from "../../conversation/request.ts";
+import type { DocumentPart, ImagePart, JsonObject, SystemPart, TextPart } from "../../conversation/request.ts";
 import { arrayField, isObject, refuse, requiredString, stringField } from "./fields.ts";
 import type { Notes } from "./notes.ts";
 
 export type ContentPart = TextPart | ImagePart | DocumentPart;
 
-/** Content that only text may stand in (system, assistant). An empty string is no part. */
+/** Content that only text may stand in (assistant, instructions). An empty string is no part. */
 export function decodeText(content: unknown, param: string, notes: Notes): TextPart[] {
+  return decodeTextAnd<never>(content, param, notes, () => undefined);
+}
+
+/** Content of a system or developer message: text, and images as a wire writes them. */
+export function decodeSystem(
+  content: unknown,
+  param: string,
+  notes: Notes,
+  image: (part: JsonObject, param: string, notes: Notes) => ImagePart | undefined = imageOf,
+): SystemPart[] {
+  return decodeTextAnd(content, param, notes, image);
+}
+
+function decodeTextAnd<P>(
+  content: unknown,
+  param: string,
+  notes: Notes,
+  other: (part: JsonObject, param: string, notes: Notes) => P | undefined,
+): (TextPart | P)[] {
   if (content === undefined || content === null || content === "") return [];
   if (typeof content === "string") return [{ type: "text", text: content }];
-  const parts: TextPart[] = [];
+  const parts: (TextPart | P)[] = [];
   for (const [i, value] of (arrayField(content, param) ?? []).entries()) {
     const at = `${param}[${i}]`;
     const part = isObject(value) ? value : refuse(at, "must be an object");
     const type = requiredString(part["type"], `${at}.type`);
+    const special = other(part, at, notes);
     const text = type === "refusal" ? part["refusal"] : part["text"];
-    if (typeof text === "string") {
+    if (special !== undefined) parts.push(special);
+    else if (typeof text === "string") {
       if (text !== "") parts.push({ type: "text", text });
     } else if (type === "text") refuse(`${at}.text`, "must be a string");
     else notes.add("block", type);
   }
   return parts;
+}
+
+function imageOf(part: JsonObject, param: string, notes: Notes): ImagePart | undefined {
+  return part["type"] === "image_url" ? decodeImage(part["image_url"], `${param}.image_url`, notes) : undefined;
 }
 
 /** Content of a user or tool message. */

@@ -1,7 +1,7 @@
 /** Decodes the conversation: which message of OpenAI's five roles becomes which canonical message, in the same order. */
-import type { Message, TextPart } from "../../conversation/request.ts";
+import type { Message, SystemPart, TextPart } from "../../conversation/request.ts";
 import { decodeAssistant, newLegacyCalls } from "./decode-assistant.ts";
-import { decodeParts, decodeText } from "./decode-content.ts";
+import { decodeParts, decodeSystem } from "./decode-content.ts";
 import { isObject, refuse, requiredString } from "./fields.ts";
 import type { Notes } from "./notes.ts";
 
@@ -26,10 +26,8 @@ export function decodeMessages(value: unknown, notes: Notes): Conversation {
     switch (role) {
       case "system":
       case "developer": {
-        const text = decodeText(content, `${param}.content`, notes);
-        if (messages.length > 0) messages.push({ role: "system", content: text });
-        // One by one, here and elsewhere: as arguments of one call, many would not fit on the stack.
-        else for (const part of text) system.push(part);
+        const said = decodeSystem(content, `${param}.content`, notes);
+        if (messages.length > 0 || !leads(said, system)) messages.push({ role: "system", content: said });
         break;
       }
       case "assistant":
@@ -54,4 +52,13 @@ export function decodeMessages(value: unknown, notes: Notes): Conversation {
     }
   }
   return { system, messages };
+}
+
+/** Puts what a leading system message says to the text at the head; false for one with images, which stays a message. */
+export function leads(said: readonly SystemPart[], system: TextPart[]): boolean {
+  const texts = said.filter((part) => part.type === "text");
+  if (texts.length < said.length) return false;
+  // One by one, here and elsewhere: as arguments of one call, many would not fit on the stack.
+  for (const part of texts) system.push(part);
+  return true;
 }

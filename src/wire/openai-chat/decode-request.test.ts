@@ -84,6 +84,18 @@ describe("captured requests", () => {
 describe("messages", () => {
   const messages = (...list: object[]) => decode(ask({ messages: list }));
 
+  it("keeps images in system messages, leading or late", () => {
+    const shown = { role: "system", content: [{ type: "image_url", image_url: { url: "https://x.test/a.png" } }] };
+    const image = { type: "image", source: { kind: "url", url: "https://x.test/a.png" } };
+    const { system, messages, ignored } = decode({
+      model: "m",
+      messages: [shown, { role: "user", content: "c" }, shown],
+    });
+    expect(system).toEqual([]);
+    expect(messages.map(({ content }) => content)).toEqual([[image], [{ type: "text", text: "c" }], [image]]);
+    expect(ignored).toEqual([]);
+  });
+
   it("takes leading system and developer messages as system text, and keeps later ones in place", () => {
     const request = messages(
       { role: "system", content: "a" },

@@ -1,10 +1,10 @@
 /** Decodes `instructions` and `input`: which Responses item becomes which canonical message, in the same order. */
 import type { AssistantPart, JsonObject, Message, TextPart, ToolResultContent } from "../../conversation/request.ts";
-import type { Conversation } from "../openai-chat/decode-messages.ts";
-import { decodeText } from "../openai-chat/decode-content.ts";
+import { type Conversation, leads } from "../openai-chat/decode-messages.ts";
+import { decodeSystem, decodeText } from "../openai-chat/decode-content.ts";
 import { arrayField, isObject, refuse, requiredString, stringField } from "../openai-chat/fields.ts";
 import type { Notes } from "../openai-chat/notes.ts";
-import { decodeParts } from "./decode-parts.ts";
+import { decodeParts, imageOf } from "./decode-parts.ts";
 import { ADDITIONAL_TOOLS, TOOL_SEARCH_OUTPUT } from "./declared-tools.ts";
 import { unpackReasoning } from "./reasoning-carrier.ts";
 import type { ToolNames } from "./tool-names.ts";
@@ -31,9 +31,9 @@ export function decodeInput(body: JsonObject, names: ToolNames, notes: Notes): C
     const decoded = decodeItem(item, param, names, notes);
     if (decoded === undefined) continue;
     const last = messages.at(-1);
+    if (decoded.role === "system" && messages.length === 0 && leads(decoded.content, system)) continue;
     // One by one: as arguments of one call, many would not fit on the stack.
-    if (decoded.role === "system" && messages.length === 0) for (const part of decoded.content) system.push(part);
-    else if (decoded.role === "assistant" && last?.role === "assistant")
+    if (decoded.role === "assistant" && last?.role === "assistant")
       for (const part of decoded.content) last.content.push(part);
     else messages.push(decoded);
   }
@@ -85,7 +85,7 @@ function decodeMessage(item: JsonObject, param: string, notes: Notes): Message {
   switch (role) {
     case "system":
     case "developer":
-      return { role: "system", content: decodeText(item["content"], at, notes) };
+      return { role: "system", content: decodeSystem(item["content"], at, notes, imageOf) };
     case "assistant":
       return { role: "assistant", content: decodeText(item["content"], at, notes) };
     default:

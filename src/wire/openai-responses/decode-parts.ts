@@ -1,5 +1,5 @@
 /** Decodes the content parts of Responses items: messages of users, and results of tools. */
-import type { DocumentPart, ImagePart, TextPart } from "../../conversation/request.ts";
+import type { DocumentPart, ImagePart, JsonObject, TextPart } from "../../conversation/request.ts";
 import { decodeFile, decodeImage } from "../openai-chat/decode-content.ts";
 import { isObject, refuse, requiredString, stringField } from "../openai-chat/fields.ts";
 import type { Notes } from "../openai-chat/notes.ts";
@@ -30,10 +30,7 @@ function decodePart(value: unknown, param: string, notes: Notes): Part | undefin
         text: stringField(part["text"], `${param}.text`) ?? refuse(`${param}.text`, "is missing"),
       };
     case "input_image":
-      if (part["image_url"] === undefined || part["image_url"] === null)
-        return refuse(`${param}.image_url`, "is missing; images of uploaded files (file_id) are not stored here");
-      if (part["detail"] !== undefined) notes.add("block", "input_image.detail");
-      return decodeImage(part["image_url"], `${param}.image_url`, notes);
+      return imageOf(part, param, notes);
     case "input_file": {
       const url = stringField(part["file_url"], `${param}.file_url`);
       if (url === undefined) return decodeFile(part, param);
@@ -50,4 +47,14 @@ function decodePart(value: unknown, param: string, notes: Notes): Part | undefin
       notes.add("block", type);
       return undefined;
   }
+}
+
+/** Undefined for a part that is no image. */
+export function imageOf(part: JsonObject, param: string, notes: Notes): ImagePart | undefined {
+  if (part["type"] !== "input_image") return undefined;
+  const at = `${param}.image_url`;
+  if (part["image_url"] === undefined || part["image_url"] === null)
+    return refuse(at, "is missing; images of uploaded files (file_id) are not stored here");
+  if (part["detail"] !== undefined) notes.add("block", "input_image.detail");
+  return decodeImage(part["image_url"], at, notes);
 }

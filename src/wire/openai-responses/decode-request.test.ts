@@ -133,6 +133,25 @@ describe("input", () => {
     expect(ignored).toEqual(["block:reasoning"]);
   });
 
+  it.each(["developer", "system"])("reads images that a %s message shows, leading or late", (role) => {
+    const shown = {
+      role,
+      content: [
+        { type: "input_text", text: "so" },
+        { type: "input_image", image_url: "data:image/png;base64,AAAA" },
+      ],
+    };
+    const image = { type: "image", source: { kind: "base64", mediaType: "image/png", data: "AAAA" } };
+    const message = { role: "system", content: [{ type: "text", text: "so" }, image] };
+    const { system, messages, ignored } = decode({
+      instructions: "be brief",
+      input: [{ role, content: "text" }, shown, { role: "user", content: "hi" }, shown],
+    });
+    expect(system.map(({ text }) => text)).toEqual(["be brief", "text"]);
+    expect(messages).toEqual([message, { role: "user", content: [{ type: "text", text: "hi" }] }, message]);
+    expect(ignored).toEqual([]);
+  });
+
   it("reads images and files", () => {
     const content = [
       { type: "input_image", image_url: "data:image/png;base64,AAAA" },
