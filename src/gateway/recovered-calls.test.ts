@@ -80,9 +80,24 @@ describe("calls in an engine's events", () => {
       ["call", 0, "Bash", '{"command": "ls"}'],
       ["finish", "tool-calls"],
     ]);
-    expect(through([text('<tool_call>\n{"name": "Bash", "arguments": {"command": "ls"'), stopped])).toContainEqual([
-      "finish",
-      "stop-sequence",
+    const cut = '<tool_call>\n{"name": "Bash", "arguments": {"command": "ls"';
+    expect(through([text(cut), stopped])).toContainEqual(["finish", "stop-sequence"]);
+    expect(through([text(`${CALL}\n${cut}`), stopped])).toEqual([
+      ["call", 0, "Bash", '{"command": "ls"}'],
+      ["finish", "tool-calls"],
+      ["recovered", "dialect"],
+    ]);
+    const tagged = "<tool_call>\n<function=Bash>\n<parameter=command>\nls\n</parameter>\n";
+    expect(through([text(tagged), stopped])).toContainEqual(["finish", "stop-sequence"]);
+    expect(through([text(`${tagged}</function>\n`), stopped])).toContainEqual(["finish", "tool-calls"]);
+  });
+
+  it("are to be run where nothing told that they are calls but the stop sequence behind them", () => {
+    const stopped: StreamEvent = { type: "finish", reason: "stop-sequence", stopSequence: "Observation:" };
+    expect(through([text('So:\n{"name": "Bash", "arguments": {"command": "ls"}}\n'), stopped]).slice(0, 3)).toEqual([
+      ["text", "So:\n"],
+      ["call", 0, "Bash", '{"command": "ls"}'],
+      ["finish", "tool-calls"],
     ]);
   });
 

@@ -45,6 +45,10 @@ export class RecoveredCalls {
   /** Calls so far, the engine's own and those found here: they are numbered together. */
   #calls = 0;
   #found = false;
+  /** Whether one was found that the model wrote to its end. */
+  #whole = false;
+  /** A stop sequence ended the answer. */
+  #stopped = false;
 
   constructor(plan: RecoveryPlan) {
     this.#plan = plan;
@@ -86,10 +90,10 @@ export class RecoveredCalls {
         else out.push({ ...event, index: this.#calls - 1 });
         return;
       case "finish": {
-        // Whole before the end came: behind it a stop sequence may well stand. What one cut is not run.
-        const whole = this.#found;
+        this.#stopped = event.reason === "stop-sequence";
         this.#end(event.reason !== "stop" && event.reason !== "tool-calls", out);
-        const calls = event.reason === "stop-sequence" ? whole : this.#found;
+        // A stop sequence may well stand behind a whole call. What one cut is not run.
+        const calls = this.#stopped ? this.#whole : this.#found;
         out.push(calls ? asCalling(event) : event);
         return;
       }
@@ -124,8 +128,11 @@ export class RecoveredCalls {
     for (const piece of pieces) {
       if (piece.type === "call") {
         if (this.#plan.onlyOne && this.#calls > 0) continue;
+        // Beside a whole one it would be run as well.
+        if (this.#stopped && !piece.whole && this.#whole) continue;
         this.#call(newCallId(), piece.name, piece.arguments, out);
         this.#found = true;
+        this.#whole ||= piece.whole;
         this.#plan.onRecovered(piece.repair);
       } else out.push({ type: piece.type === "text" ? "text-delta" : "reasoning-delta", text: piece.text });
     }

@@ -399,6 +399,7 @@ test("integers beyond 2^53 keep their digits", () => {
     name: "Bash",
     arguments: '{"command":"x","timeout":9007199254740993,"background":true}',
     repair: "arguments",
+    whole: true,
   });
 });
 

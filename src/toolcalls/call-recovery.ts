@@ -19,7 +19,8 @@ export type { RepairKind } from "./reading.ts";
 
 export type RecoveredPiece =
   | { type: "text" | "reasoning"; text: ByteText }
-  | { type: "call"; name: string; arguments: ByteText; repair: RepairKind };
+  /** `whole`: the model wrote it to its end, for all that can be told. */
+  | { type: "call"; name: string; arguments: ByteText; repair: RepairKind; whole: boolean };
 
 type Channel = "text" | "reasoning";
 
@@ -72,6 +73,8 @@ export class CallRecovery {
   #over = false;
   /** Nothing is looked for any more. */
   #off = false;
+  /** The text was cut, and what is read now is all that came. */
+  #cut = false;
   #seen = 0;
   #work = 0;
   #tried = 0;
@@ -139,6 +142,7 @@ export class CallRecovery {
   }
 
   #finish(cut: boolean): void {
+    this.#cut = cut;
     this.#run(true, cut);
     this.#gap = "";
     const pending = this.#pending;
@@ -256,8 +260,9 @@ export class CallRecovery {
     this.#take(end);
     this.#gap = "";
     for (const call of calls) {
-      if (this.#pending === undefined) this.#call({ type: "call", ...call });
-      else this.#pending.pieces.push({ type: "call", ...call });
+      const piece = { type: "call", ...call, whole: !this.#cut } as const;
+      if (this.#pending === undefined) this.#call(piece);
+      else this.#pending.pieces.push(piece);
     }
     if (this.#pending === undefined) {
       this.#clear = true;
@@ -350,7 +355,7 @@ export class CallRecovery {
   }
 
   /** A call that stands in reasoning and in the text is one. */
-  #call(call: FoundCall & { type: "call" }): void {
+  #call(call: FoundCall & { type: "call"; whole: boolean }): void {
     const key = `${call.name}\n${JSON.stringify(readExact(call.arguments))}`;
     const twins = this.#inReasoning.get(key) ?? 0;
     if (this.#channel === "reasoning") this.#inReasoning.set(key, twins + 1);

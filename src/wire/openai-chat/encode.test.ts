@@ -118,6 +118,7 @@ describe("streams", () => {
     [[call(0, "c", "f")], "stop", "tool_calls"],
     [[call(0, "c", "f")], "tool-calls", "tool_calls"],
     [[call(0, "c", "f")], "length", "length"],
+    [[call(0, "c", "f")], "stop-sequence", "stop"],
   ])("after %j a finish by %s is %s", (events, reason, expected) => {
     const chunks = chunksOf(encode([...events, finish(reason)]));
     expect(chunks.at(-1)?.choices[0]?.finish_reason).toBe(expected);

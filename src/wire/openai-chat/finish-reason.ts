@@ -11,5 +11,7 @@ export function finishReason(
   if (reason === "content-filter") return "content_filter";
   // The last call is cut: named a call, a client would run half a command.
   if (reason === "length") return "length";
+  // So is it in an answer that has calls and is not said to end with them.
+  if (reason === "stop-sequence") return "stop";
   return calls ?? "stop";
 }
