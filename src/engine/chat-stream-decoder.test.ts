@@ -225,6 +225,16 @@ describe("text and reasoning", () => {
     ]);
   });
 
+  it("refuses arguments that are nested too deeply to be written out", () => {
+    const nested = (levels: number) => `{"a":`.repeat(levels) + "1" + "}".repeat(levels);
+    const called = (levels: number) =>
+      sse(`{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":${nested(levels)}}}]}}]}`);
+    expect(events(called(5_000), finish("tool_calls"), DONE)).toEqual([
+      ["error", "engine_failed", expect.stringMatching(/nested too deeply/)],
+    ]);
+    expect(events(called(500), finish("tool_calls"), DONE)).toContainEqual(["args", 0, nested(500)]);
+  });
+
   it("refuses content that is not text, rather than losing it", () => {
     expect(events(chunk({ content: [{ type: "image" }] }))).toEqual([["error", "engine_failed", expect.any(String)]]);
   });

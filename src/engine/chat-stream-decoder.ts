@@ -321,9 +321,14 @@ export class ChatStreamDecoder {
   #toolCalls(delta: Delta, mode: TextMode, source: string, position: number): void {
     this.#flushStops();
     let calls = callsOf(delta);
-    // Rare, and only then worth parsing again: numbers in them must not lose digits.
-    if (calls.some(hasObjectArguments))
-      calls = callsOf((parseExact(source) as { choices: { delta: Delta }[] }).choices[position]?.delta ?? {});
+    if (calls.some(hasObjectArguments)) {
+      const written = writtenOut(source, position);
+      if (written === undefined) {
+        this.#fail("engine_failed", "the engine sent a tool call whose arguments are nested too deeply");
+        return;
+      }
+      calls = written;
+    }
     const events = this.#out.length;
     for (const call of calls) this.#calls.add(call, mode, this.#out);
     this.#countArguments(events);
@@ -456,7 +461,28 @@ function callsOf(delta: Delta): ToolCallDelta[] {
   return all.filter((call): call is ToolCallDelta => typeof call === "object" && call !== null);
 }
 
-function hasObjectArguments(call: ToolCallDelta): boolean {
+/**
+ * The calls with their arguments as JSON text. Rare, and only then worth parsing again: numbers in them must not lose digits. Undefined
+ * where they are nested deeper than they can be read and written so, which is thousands of levels.
+ */
+function writtenOut(source: string, position: number): ToolCallDelta[] | undefined {
+  try {
+    const chunk = parseExact(source) as { choices: { delta: Delta }[] };
+    return callsOf(chunk.choices[position]?.delta ?? {}).map((call) =>
+      hasObjectArguments(call)
+        ? { ...call, function: { ...call.function, arguments: JSON.stringify(call.function.arguments) } }
+        : call,
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+function hasObjectArguments(call: ToolCallDelta): call is ToolCallDelta & { function: { arguments: object } } {
   const fn = call.function;
-  return typeof fn === "object" && fn !== null && "arguments" in fn && typeof fn.arguments === "object";
+  return typeof fn === "object" && fn !== null && "arguments" in fn && isObjectOrList(fn.arguments);
+}
+
+function isObjectOrList(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }

@@ -1,8 +1,8 @@
 /**
  * Puts an engine's tool call deltas in order: which delta belongs to which call, where a call begins and ends.
  *
- * Engines reuse an index for the next call, leave indexes or ids out, repeat a name or send it in pieces, give arguments
- * as an object or glue two objects together, and may interleave calls; the conversation's events know only one call
+ * Engines reuse an index for the next call, leave indexes or ids out, repeat a name or send it in pieces, glue the
+ * arguments of two calls together, and may interleave calls; the conversation's events know only one call
  * after another. The first open call is streamed as it comes, a later one waits until the first's arguments are complete.
  */
 import { randomUUID } from "node:crypto";
@@ -13,7 +13,7 @@ import { CALL_MEMORY, PIECE_MEMORY } from "./answer-memory.ts";
 import { JsonBalance } from "./json-balance.ts";
 import type { TextMode } from "./text-mode.ts";
 
-/** One element of `delta.tool_calls`, nothing of it trusted; numbers inside object arguments are exact (`parseExact`). */
+/** One element of `delta.tool_calls`, nothing of it trusted; arguments that came as an object are JSON text by now. */
 export type ToolCallDelta = { index?: unknown; id?: unknown; function?: unknown };
 
 type Call = {
@@ -66,7 +66,7 @@ export class ToolCallAssembler {
     const fn = asFunction(delta.function);
     const id = typeof delta.id === "string" ? mode.text(delta.id) : "";
     const name = typeof fn.name === "string" ? mode.text(fn.name) : "";
-    const args = argumentText(fn.arguments, mode);
+    const args = typeof fn.arguments === "string" ? mode.bytes(fn.arguments) : "";
     const key = typeof delta.index === "number" ? delta.index : undefined;
 
     let call = this.#find(key, id);
@@ -217,10 +217,4 @@ function isRepeat(call: Call, previous: Call | undefined): boolean {
 
 function asFunction(value: unknown): { name?: unknown; arguments?: unknown } {
   return typeof value === "object" && value !== null ? value : {};
-}
-
-/** Arguments as JSON text in bytes; an object is written out again. */
-function argumentText(value: unknown, mode: TextMode): string {
-  if (typeof value === "string") return mode.bytes(value);
-  return typeof value === "object" && value !== null ? mode.bytes(JSON.stringify(value)) : "";
 }

@@ -1,5 +1,5 @@
 /** The ways in which an engine fails, each as the bytes that it sends, with what a client of either wire must be told. */
-import { DONE, args, call, frame, role, say, think } from "./wire-chunks.ts";
+import { DONE, args, call, delta, frame, role, say, think } from "./wire-chunks.ts";
 import type { WireAnswer } from "./wire-engine.ts";
 import type { WireName } from "./wire-gateway.ts";
 
@@ -225,5 +225,12 @@ export const BREAKS: readonly Break[] = [
     what: "finish reason abort",
     steps: [frame({ choices: [{ index: 0, delta: {}, finish_reason: "abort" }] }), DONE],
     message: /broke its answer off/,
+  },
+  {
+    what: "a call's arguments, an object of 5,000 levels",
+    steps: [delta({ tool_calls: [{ index: 0, id: "c", function: { name: "f", arguments: "DEEP" } }] }), DONE].map(
+      (step) => step.replace('"DEEP"', `${'{"a":'.repeat(5_000)}1${"}".repeat(5_000)}`),
+    ),
+    message: /arguments are nested too deeply/,
   },
 ];

@@ -101,7 +101,13 @@ export function callText(item: CallItem): string {
 
 /** The arguments of a search, which this API writes as an object; what is none says nothing, and the client tells the model so. */
 function objectText(item: CallItem): string {
-  return toByteText(JSON.stringify(parsedArguments(item) ?? {}));
+  const value = parsedArguments(item);
+  try {
+    return value === undefined ? "{}" : toByteText(JSON.stringify(value));
+  } catch {
+    // Nested by the thousand: JSON.parse takes any depth, JSON.stringify does not.
+    return "{}";
+  }
 }
 
 function parsedArguments(item: CallItem): JsonObject | undefined {
