@@ -330,7 +330,7 @@ export class ChatStreamDecoder {
       calls = written;
     }
     const events = this.#out.length;
-    for (const call of calls) this.#calls.add(call, mode, this.#out);
+    this.#calls.addAll(calls, mode, this.#out);
     this.#countArguments(events);
     if (!this.#calls.streaming) this.#release();
   }

@@ -84,6 +84,23 @@ describe("tool calls", () => {
       ],
     ],
     [
+      "neither index nor id, nor arguments",
+      [calls({ function: fn("f", "") }, { function: fn("g") }, { function: fn("g", null) })],
+      [
+        [expect.any(String), "f", "{}"],
+        [expect.any(String), "g", "{}"],
+        [expect.any(String), "g", "{}"],
+      ],
+    ],
+    [
+      "neither index nor id, and arguments that never close before the next call",
+      [calls({ function: fn("f", `{"x":1`) }, { function: fn("f", `{"x":2}`) })],
+      [
+        [expect.any(String), "f", `{"x":1`],
+        [expect.any(String), "f", `{"x":2}`],
+      ],
+    ],
+    [
       "a new id on every delta (vLLM before 0.9)",
       [
         calls({ index: 0, id: "a", function: fn("f") }),

@@ -39,6 +39,8 @@ export class ToolCallAssembler {
   readonly #byKey = new Map<number, Call>();
   readonly #ids = new Map<string, Call>();
   #latest: Call | undefined;
+  /** The last call that the delta which is being read has named. */
+  #named: Call | undefined;
   #started = 0;
   #memory = 0;
 
@@ -62,7 +64,13 @@ export class ToolCallAssembler {
     if (this.#current?.index !== undefined) this.#current.closed = true;
   }
 
-  add(delta: ToolCallDelta, mode: TextMode, out: StreamEvent[]): void {
+  /** Takes all that one delta says of calls. */
+  addAll(deltas: readonly ToolCallDelta[], mode: TextMode, out: StreamEvent[]): void {
+    this.#named = undefined;
+    for (const delta of deltas) this.#add(delta, mode, out);
+  }
+
+  #add(delta: ToolCallDelta, mode: TextMode, out: StreamEvent[]): void {
     const fn = asFunction(delta.function);
     const id = typeof delta.id === "string" ? mode.text(delta.id) : "";
     const name = typeof fn.name === "string" ? mode.text(fn.name) : "";
@@ -70,7 +78,9 @@ export class ToolCallAssembler {
     const key = typeof delta.index === "number" ? delta.index : undefined;
 
     let call = this.#find(key, id);
-    if (call === undefined || isAnother(call, id, name, args)) call = this.#open(key, id, false);
+    // One delta does not name one call twice. Over several, without index and id, it may be a name in pieces.
+    const beside = key === undefined && id === "" && name !== "" && call !== undefined && call === this.#named;
+    if (call === undefined || beside || isAnother(call, id, name, args)) call = this.#open(key, id, false);
     else if (name !== "" && call.text === "" && call.name !== name) {
       // In pieces, or each time with all that came before.
       call.name = name.startsWith(call.name) ? name : call.name + name;
@@ -82,6 +92,7 @@ export class ToolCallAssembler {
     }
     if (call.id === "" && id !== "" && call.index === undefined) this.#identify(call, id);
     this.#latest = call;
+    if (name !== "") this.#named = call;
     this.#append(call, args, out);
   }
 
