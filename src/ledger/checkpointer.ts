@@ -65,7 +65,10 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   }, MOST_A_STATEMENT);
 
   const checkInStore = async (request: LiveRequest): Promise<void> => {
+    const { grown } = request;
     const item = request.checkpoint();
+    // The next tick will not see it as news, and the embedded database has it from kill -9 alone.
+    if (journalAll && grown) toJournal([toCount(item)]);
     try {
       const result = await toStore.add(item);
       const more = result === undefined ? 0n : result.amount - request.amount;

@@ -1,5 +1,5 @@
 /** A request's life through the ledger, on both stores: reserved, metered, settled; refused in words; cut when nothing more can be paid. */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
@@ -7,6 +7,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { GatewayError } from "../../src/conversation/errors.ts";
 import { type Store, openStore } from "../../src/db/open-store.ts";
 import { costOf } from "../../src/ledger/money.ts";
+import type { Count, JournalRecord } from "../../src/ledger/journal/records.ts";
+import { readSegment } from "../../src/ledger/journal/segment.ts";
 import type { Ledger, LedgerOptions } from "../../src/ledger/ledger-types.ts";
 import { openLedger } from "../../src/ledger/open-ledger.ts";
 import { settleItem } from "../../src/ledger/settle-item.ts";
@@ -98,6 +100,27 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     await waitUntil("the end to be in the database", () => ledger.unknownSince(payer.tenantId) === undefined);
     expect(await eventOf(store, rows[1]!.requestId)).toMatchObject({ outcome: "ok" });
     await unpriced.settle(free);
+  });
+
+  it("has in the journal of an embedded database what a growing hold was told was counted", async () => {
+    const payer = await addPayer(store, { terms: "postpaid", floor: -USD });
+    const row = rowOf(payer);
+    const counts = movingCounts();
+    const reservation = await ledger.reserve(requestOf(row, { counts, maxOutput: 10_000 }));
+    const { held } = await accountOf(store, payer);
+    counts.set({ inputUncached: 1_000, output: 900 });
+    reservation.progress();
+    await waitUntil("the hold to grow", async () => (await accountOf(store, payer)).held > held);
+    const written = (): Count[] =>
+      readdirSync(join(dataDir, "journal", "1"))
+        .filter((name) => name.endsWith(".journal"))
+        .flatMap((name) => readSegment(readFileSync(join(dataDir, "journal", "1", name))).records)
+        .map((record) => JSON.parse(record) as JournalRecord)
+        .flatMap((record) => (record.t === "count" ? record.counts : []));
+    if (kind === "pglite") await waitUntil("the count in the journal", () => written().length > 0);
+    const counted = written().map(([id, , , , , output]) => [id, output]);
+    expect(counted).toEqual(kind === "pglite" ? [[row.requestId, 900]] : []);
+    await reservation.settle({ ...row, usage: counts.usage });
   });
 
   it("leaves no trace of what never began, and charges nothing for what failed before its first byte", async () => {
