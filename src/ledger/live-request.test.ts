@@ -139,6 +139,36 @@ describe("a request in flight", () => {
     expect(stream.cuts).toBe(0);
   });
 
+  it("asks once more for a hold that was not found, which may only have known a later count", () => {
+    const stream = running({ held: 500 });
+    const { live, counts, asks, answer } = stream;
+    counts.output = 400;
+    live.progress();
+    live.count();
+    live.checked(undefined);
+    expect([asks.length, live.refusedBy]).toEqual([2, null]);
+    expect(asks[1]!.checkpoint).toBeGreaterThan(asks[0]!.checkpoint + 1);
+    expect(asks[1]!.ahead).toBe(asks[0]!.ahead);
+    answer(asks[1]!);
+    counts.output = 500;
+    live.progress();
+    expect([live.refusedBy, stream.cuts]).toEqual([null, 0]);
+  });
+
+  it("ends at its hold when that is gone", () => {
+    const stream = running({ held: 500 });
+    const { live, counts, asks } = stream;
+    counts.output = 480;
+    live.progress();
+    live.checked(undefined);
+    live.checked(undefined);
+    expect([asks.length, live.refusedBy, stream.cuts]).toEqual([2, "lost reservation", 1]);
+    const regular = running({ held: 500 });
+    regular.live.checkpoint();
+    regular.live.checked(undefined);
+    expect(regular.asks).toMatchObject([{ ahead: 0 }]);
+  });
+
   it("ends at its hold when the database is away, and only once", () => {
     const stream = running({ held: 500 });
     const { live, counts, asks } = stream;

@@ -62,6 +62,8 @@ export class LiveRequest implements Placed {
   #checkpoint = 0;
   #begunAt = 0;
   #checkedAs = 0;
+  /** Whether the last checkpoint found no hold. */
+  #notFound = false;
   #countedOutput = 0;
   /** Tokens of output that the checkpoint on its way asks for beside what is counted; 0 for a regular one. */
   #ahead = 0;
@@ -134,10 +136,17 @@ export class LiveRequest implements Placed {
     this.checkedAt = performance.now();
     if (result !== undefined) this.amount = result.amount;
     if (this.exhausted) return;
+    const again = result === undefined && !this.#notFound;
+    this.#notFound = result === undefined;
+    if (again) {
+      // A sweep may have been at the hold, or have brought a later count into it; a new checkpoint tells that from a hold that is gone.
+      this.#options.extend(this);
+      return;
+    }
     const refused = result === undefined ? "lost reservation" : result.refused;
     const asked = this.#ahead;
     this.#ahead = 0;
-    if (refused !== null && asked > LEAST_AHEAD) {
+    if (result !== undefined && refused !== null && asked > LEAST_AHEAD) {
       // Perhaps less fits.
       this.#most = Math.max(LEAST_AHEAD, asked >> 2);
       this.#ask();
