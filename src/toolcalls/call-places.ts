@@ -51,9 +51,9 @@ export class CallPlaces {
     this.#blank = line.trim() === "" && (this.#blank || line.length < text.length);
   }
 
-  /** Whether the text is more of a line, outside of code, in which no call can begin. */
+  /** Whether the text is more of a line, in code or outside, in which no call can begin: going through it would change nothing here. */
   isPlain(text: string): boolean {
-    if (this.#blank || this.#fenced) return false;
+    if (this.#blank) return false;
     INTERESTING.lastIndex = 0;
     return !INTERESTING.test(text);
   }

@@ -22,6 +22,7 @@ const tools: DeclaredTool[] = [
   { name: "search", schema: { type: "object", properties: { query: TEXT }, required: ["query"] } },
 ];
 const vocabulary = new CallVocabulary(tools);
+const CALL = '<tool_call>\n{"name": "Bash", "arguments": {"command": "ls"}}\n</tool_call>';
 
 function recover(pieces: readonly string[], cut = false, known = vocabulary): RecoveredPiece[] {
   const recovery = new CallRecovery(known);
@@ -161,6 +162,40 @@ test("whatever follows a mark: nothing is thrown, and nothing lost when there is
     }),
     { numRuns: 3000 },
   );
+});
+
+test("the short way for plain pieces changes nothing, in blocks of code neither", () => {
+  const part = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom("```", "`", "\n", "```\n", "```ts\n", " ", "code", "a < b", "<", "[x]", "{"),
+    },
+    { weight: 2, arbitrary: fc.constantFrom(CALL, CALL.slice(0, 20), "<think>", "</think>", "Bash(", "Action: ") },
+    fc.string({ maxLength: 4 }),
+  );
+  let plain = 0;
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 14 }), fc.array(fc.nat(), { maxLength: 10 }), (parts, cuts) => {
+      const pieces = splitAt(toByteText(parts.join("")), cuts);
+      const recovery = new CallRecovery(vocabulary);
+      const out = pieces.flatMap((each): RecoveredPiece[] => {
+        const piece = asByteText(each);
+        if (!recovery.passes("text", piece)) return recovery.push("text", piece);
+        plain++;
+        return [{ type: "text", text: piece }];
+      });
+      expect(joined([...out, ...recovery.end(false)])).toEqual(joined(recover(pieces)));
+    }),
+    { numRuns: 3_000 },
+  );
+  expect(plain).toBeGreaterThan(1_000);
+});
+
+test("plain pieces in a block of code take the short way", () => {
+  const recovery = new CallRecovery(vocabulary);
+  expect(joined(recovery.push("text", toByteText("So:\n```ts\nlet a")))).toEqual([{ text: "So:\n```ts\nlet a" }]);
+  expect(recovery.passes("text", toByteText(" = 1;"))).toBe(true);
+  expect(joined(recovery.push("text", toByteText(`\n${CALL}\n`)))).toEqual([{ text: `\n${CALL}\n` }]);
 });
 
 test("text without marks passes unchanged and at once", () => {
