@@ -75,14 +75,14 @@ it("carries a search that the client runs for its tools, and calls of what it fo
   simulator.next({ calls: [{ name: "tool_search", arguments: { query: "Zeit" } }] }, { calls }, { text: "Noon." });
   const input: OpenAI.Responses.ResponseInput = [{ role: "user", content: "What time is it?" }];
   const first = await client.responses.stream({ ...ask, input }).finalResponse();
-  const [searched] = first.output.filter((item) => item.type === "tool_search_call");
+  const searched = first.output.find((item) => item.type === "tool_search_call");
   expect(searched).toMatchObject({ execution: "client", status: "completed", arguments: { query: "Zeit" } });
   input.push(...(first.output as OpenAI.Responses.ResponseInputItem[]));
   const found = [{ type: "namespace" as const, name: "clock", description: "Times.", tools: [TOOLS[1]!] }];
   input.push({ type: "tool_search_output", call_id: searched!.call_id, execution: "client", tools: found });
 
   const second = await client.responses.create({ ...ask, input });
-  const [called] = second.output.filter((item) => item.type === "function_call");
+  const called = second.output.find((item) => item.type === "function_call");
   expect(called).toMatchObject({ name: "get_time", namespace: "clock", arguments: '{"of":"Köln"}' });
   input.push(...(second.output as OpenAI.Responses.ResponseInputItem[]));
   input.push({ type: "function_call_output", call_id: called!.call_id, output: "12:00" });
