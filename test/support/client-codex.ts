@@ -70,3 +70,24 @@ export async function runCodex(evener: Pick<RunningEvener, "url" | "key">, optio
     thread: events.find(({ type }) => type === "thread.started")?.["thread_id"] as string | undefined,
   };
 }
+
+/** What Codex's `model_catalog_json` must say of a model for it to hold tools back, and let the model search for them. */
+export function searchingModel(slug: string): object {
+  return {
+    slug,
+    display_name: slug,
+    description: null,
+    supported_reasoning_levels: [],
+    shell_type: "unified_exec",
+    visibility: "list",
+    supported_in_api: true,
+    priority: 1,
+    base_instructions: "You are a coding agent.",
+    support_verbosity: false,
+    truncation_policy: { mode: "tokens", limit: 10_000 },
+    experimental_supported_tools: [],
+    supports_search_tool: true,
+    supports_parallel_tool_calls: true,
+    context_window: 100_000,
+  };
+}

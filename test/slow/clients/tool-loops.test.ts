@@ -2,12 +2,13 @@
  * The real OpenCode, Qwen Code, Codex and aider do a piece of work through the built gateway: the file or commit is there, and the
  * usage rows hold, to the token, what the engine served. (Claude Code's loops: claude-code.test.ts.)
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { agentSession } from "../../../src/simulator/scripts/agent-session.ts";
 import { git, gitRepository, runAider } from "../../support/client-aider.ts";
-import { runCodex } from "../../support/client-codex.ts";
+import { runCodex, searchingModel } from "../../support/client-codex.ts";
 import { installAider, installCodex, installOpenCode, installQwenCode } from "../../support/client-install.ts";
 import { type OpenCodeWire, runOpenCode } from "../../support/client-opencode.ts";
 import { runQwen } from "../../support/client-qwen.ts";
@@ -136,6 +137,44 @@ it("Codex, and goes on with the session in another process", async () => {
   expect(all.at(-1)!.session).toBe(run.thread);
   // Byte for byte the prompt of before, or the engine's cache would not have it.
   for (const row of all.slice(1)) expect(row.cache_read).toBeGreaterThan(20 * row.input_uncached);
+});
+
+it("Codex, which finds a tool of an MCP server by its own search and calls it", async () => {
+  const binary = await installCodex();
+  const { model } = stand.simulator;
+  const work = stand.folder();
+  const catalog = join(work, "models.json");
+  writeFileSync(catalog, JSON.stringify({ models: [searchingModel(model)] }));
+  const server = fileURLToPath(new URL("../../support/mcp-weather.ts", import.meta.url));
+  stand.simulator.setScript(({ toolResults }) => {
+    if (toolResults === 0) return { calls: [{ name: "tool_search", arguments: { query: "weather forecast" } }] };
+    return toolResults === 1 ? { calls: [{ name: "forecast", arguments: { place: "Köln" } }] } : { text: "It rains." };
+  });
+  const mark = await stand.mark();
+  const run = await runCodex(stand.evener, {
+    binary,
+    model,
+    home: stand.folder(),
+    cwd: work,
+    timeoutMs: 180_000,
+    prompt: "What will the weather be in Köln?",
+    config: [
+      `model_catalog_json="${catalog}"`,
+      `mcp_servers.weather={command="${process.execPath}",args=["${server}"]}`,
+    ],
+  });
+  expect(run).toMatchObject({ code: 0 });
+  expect(run.items).toMatchObject([
+    { type: "mcp_tool_call", server: "weather", tool: "forecast", arguments: { place: "Köln" }, status: "completed" },
+    { type: "agent_message", text: "It rains." },
+  ]);
+  // What was found is defined in the search's result, and the tools at the head stay as they were.
+  const [first, second, third] = mark.bodies();
+  expect(JSON.stringify(first)).not.toContain("forecast of a place");
+  expect(JSON.stringify((second!["messages"] as unknown[]).at(-1))).toContain("forecast of a place");
+  expect([second!["tools"], third!["tools"]]).toEqual([first!["tools"], first!["tools"]]);
+  await expectRowsOfServed(mark, "openai-responses", 3);
+  for (const row of (await mark.rows()).slice(1)) expect(row.cache_read).toBeGreaterThan(4 * row.input_uncached);
 });
 
 it("aider", async () => {
