@@ -19,6 +19,9 @@ export const WINDOWS = { smollm2: 8_192, tinyqwen3: 131_072 } as const;
 /** The name under which scripts/vllm/serve.sh serves any model. */
 export const SERVED_MODEL = "test-model";
 
+/** On a CPU. */
+const BLOCK_TOKENS = 128;
+
 export type VllmOptions = {
   model: keyof typeof WINDOWS;
   /** One that must be so; without it, any will do. */
@@ -26,6 +29,8 @@ export type VllmOptions = {
   reasoningParser?: string;
   /** Without a parser for tool calls, as `vllm serve MODEL` starts it. */
   withoutToolParser?: boolean;
+  /** With a KV cache of so many blocks of 128 tokens, and a window that it holds. */
+  kvBlocks?: number;
   /** The test will kill it, so it must be one of its own. */
   toBeKilled?: boolean;
   /**
@@ -61,6 +66,7 @@ export async function startVllm(options: VllmOptions): Promise<Vllm> {
     options.toBeKilled === true ||
     options.template !== undefined ||
     options.core !== undefined ||
+    options.kvBlocks !== undefined ||
     options.withoutToolParser === true;
   const given = own ? undefined : await findGiven(WINDOWS[options.model]);
   if (given !== undefined) {
@@ -75,6 +81,13 @@ export async function startVllm(options: VllmOptions): Promise<Vllm> {
   if (options.withoutToolParser === true) flags.push("--tool-parser", "none");
   // Greedy where a client gives no temperature (Claude Code does not), so that answers are the same every time.
   flags.push("--", "--override-generation-config", '{"temperature": 0}');
+  if (options.kvBlocks !== undefined)
+    flags.push(
+      "--num-gpu-blocks-override",
+      `${options.kvBlocks}`,
+      "--max-model-len",
+      `${options.kvBlocks * BLOCK_TOKENS}`,
+    );
   const core = options.core?.toString();
   const [command, args] = core === undefined ? [SCRIPT, flags] : ["taskset", ["--cpu-list", core, SCRIPT, ...flags]];
   const env = { ...process.env, ...(core !== undefined && { EVENER_VLLM_CPUS: core }) };
