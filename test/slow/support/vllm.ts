@@ -29,7 +29,7 @@ export type VllmOptions = {
   reasoningParser?: string;
   /** Without a parser for tool calls, as `vllm serve MODEL` starts it. */
   withoutToolParser?: boolean;
-  /** With a KV cache of so many blocks of 128 tokens, and a window that it holds. */
+  /** With a KV cache of so many blocks of 128 tokens, and a window that it holds: the engine keeps a few for itself. */
   kvBlocks?: number;
   /** The test will kill it, so it must be one of its own. */
   toBeKilled?: boolean;
@@ -86,7 +86,7 @@ export async function startVllm(options: VllmOptions): Promise<Vllm> {
       "--num-gpu-blocks-override",
       `${options.kvBlocks}`,
       "--max-model-len",
-      `${options.kvBlocks * BLOCK_TOKENS}`,
+      `${Math.floor(options.kvBlocks * 0.9) * BLOCK_TOKENS}`,
     );
   const core = options.core?.toString();
   const [command, args] = core === undefined ? [SCRIPT, flags] : ["taskset", ["--cpu-list", core, SCRIPT, ...flags]];
