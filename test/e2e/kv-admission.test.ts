@@ -42,8 +42,8 @@ describe("sessions that do not fit the engine's KV cache together", () => {
     expect(evictions).toBeGreaterThan(0);
     expect(await metric(evener, "evener_prefix_breaks_total")).toBe(evictions);
     expect(evener.log().match(/KV cache is too small for the sessions that run/g)).toHaveLength(1);
-    const forgotten = turns.filter(({ turn, prompt, cached }) => turn > 0 && prompt - cached > 3_000);
-    const { stdout } = await evener.cli(["sessions", "show", forgotten[0]!.session]);
+    const forgotten = turns.find(({ turn, prompt, cached }) => turn > 0 && prompt - cached > 3_000);
+    const { stdout } = await evener.cli(["sessions", "show", forgotten!.session]);
     expect(stdout).toContain("broken: cache: evicted");
   });
 

@@ -20,6 +20,9 @@ export const PRICES: TokenPrices = {
 };
 export const USD = 1_000_000_000n;
 
+/** Of a ledger in which nothing happens by itself but what a test waits for. */
+export const QUIET = { checkpointMs: 3_600_000, sweepMs: 3_600_000, upkeepMs: 3_600_000 };
+
 export type Payer = { tenantId: string; keyId: string };
 
 function id(prefix: string): string {
