@@ -21,7 +21,9 @@ import { startPostgres } from "../test/support/postgres.ts";
 import { cpuMs, machineBusyMs } from "./cpu-clock.ts";
 import { percentile } from "./statistics.ts";
 
-type Scenario = { name: string; inFlight: number; payers: "one" | "many"; limited: boolean; priced: boolean };
+/** `all`: credit, a budget of the tenant a month, and one of the key a day. */
+type Limits = "all" | "credit" | "none";
+type Scenario = { name: string; inFlight: number; payers: "one" | "many"; limits: Limits; priced: boolean };
 type Try = {
   perSecond: number;
   /** Milliseconds from the reservation to the settled row. */
@@ -36,12 +38,13 @@ type Try = {
 type Figure = Scenario & Try & { store: string };
 
 const SCENARIOS: readonly Scenario[] = [
-  { name: "one in flight, a tenant with limits", inFlight: 1, payers: "one", limited: true, priced: true },
-  { name: "one in flight, without a price", inFlight: 1, payers: "one", limited: false, priced: false },
-  { name: "64 in flight, one hot tenant with limits", inFlight: 64, payers: "one", limited: true, priced: true },
-  { name: "64 in flight, 1,000 tenants with limits", inFlight: 64, payers: "many", limited: true, priced: true },
-  { name: "64 in flight, one tenant without limits", inFlight: 64, payers: "one", limited: false, priced: true },
-  { name: "64 in flight, without a price", inFlight: 64, payers: "one", limited: false, priced: false },
+  { name: "one in flight, a tenant with limits", inFlight: 1, payers: "one", limits: "all", priced: true },
+  { name: "one in flight, without a price", inFlight: 1, payers: "one", limits: "none", priced: false },
+  { name: "64 in flight, one hot tenant with limits", inFlight: 64, payers: "one", limits: "all", priced: true },
+  { name: "64 in flight, 1,000 tenants with limits", inFlight: 64, payers: "many", limits: "all", priced: true },
+  { name: "64 in flight, 1,000 prepaid tenants", inFlight: 64, payers: "many", limits: "credit", priced: true },
+  { name: "64 in flight, one tenant without limits", inFlight: 64, payers: "one", limits: "none", priced: true },
+  { name: "64 in flight, without a price", inFlight: 64, payers: "one", limits: "none", priced: false },
 ];
 const MANY = 1_000;
 const WARM_UP_MS = 1_000;
@@ -58,10 +61,11 @@ const { values } = parseArgs({
   },
 });
 
-/** Limits that are never reached: an account's, and a budget of the tenant a month and of the key a day. */
-async function payer(store: Store, limited: boolean): Promise<Payer> {
-  if (!limited) return addPayer(store);
+/** Limits that are never reached. */
+async function payer(store: Store, limits: Limits): Promise<Payer> {
+  if (limits === "none") return addPayer(store);
   const one = await addPayer(store, { terms: "prepaid", balance: 1_000_000n * USD, floor: 0n });
+  if (limits === "credit") return one;
   await addBudget(store, { tenantId: one.tenantId }, "month", 1_000_000n * USD);
   await addBudget(store, one, "day", 1_000_000n * USD);
   return one;
@@ -130,14 +134,14 @@ async function measure(kind: string, databaseUrl: string | undefined): Promise<F
   const figures: Figure[] = [];
   try {
     await addPrice(store, "priced");
-    const payers = new Map<boolean, Payer[]>();
-    for (const limited of [true, false]) {
+    const payers = new Map<Limits, Payer[]>();
+    for (const limits of ["all", "credit", "none"] as const) {
       const made: Payer[] = [];
-      for (let n = 0; n < MANY; n++) made.push(await payer(store, limited));
-      payers.set(limited, made);
+      for (let n = 0; n < MANY; n++) made.push(await payer(store, limits));
+      payers.set(limits, made);
     }
     for (const scenario of SCENARIOS) {
-      const all = payers.get(scenario.limited)!;
+      const all = payers.get(scenario.limits)!;
       const some = scenario.payers === "one" ? all.slice(0, 1) : all;
       await run(ledger, some, scenario, WARM_UP_MS);
       const best = await quietest(Number(values.tries), () =>
