@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ register(program: Comman
   up: () => import("./commands/up.ts"),
   serve: () => import("./commands/serve.ts"),
   claude: () => import("./commands/claude.ts"),
+  doctor: () => import("./commands/doctor.ts"),
   tenant: () => import("./commands/tenant.ts"),
   key: () => import("./commands/key.ts"),
   price: () => import("./commands/price.ts"),
