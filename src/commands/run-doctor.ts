@@ -27,7 +27,7 @@ export async function runDoctor(flags: DoctorFlags, env: NodeJS.ProcessEnv): Pro
     const ask = createAsker(upstream, engine, () => requests++);
     const room = process.stdout.isTTY ? process.stdout.columns : ROOM;
     const say = (text: string): void => (flags.json ? undefined : print(text));
-    say(`${subject.model} at ${engine.url}: asks the engine some forty short questions, up to 512 tokens each.\n`);
+    say(`${subject.model} at ${engine.url}: asks the engine about 40 short questions, each for 512 tokens at most.\n`);
     say(reportHead(room));
     const diagnosis = await examine(ask, info, subject, {
       onFindings: (findings) => say(reportRows(findings, room)),

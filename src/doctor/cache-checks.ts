@@ -12,7 +12,7 @@ const CONFIG = "vllm:cache_config_info";
 const HITS = "vllm:prefix_cache_hits_total";
 
 /** Words of the prompt that is sent twice: some 1,100 tokens, more than a block of most engines. */
-const WORDS = 1_000;
+const WORDS = 1_100;
 
 /** A session of an agent that has worked for a while, tokens. */
 const CONVERSATION = 50_000;

@@ -4,7 +4,7 @@ import type { AskEngine } from "./ask-engine.ts";
 import { cacheCapacity, prefixCaching } from "./cache-checks.ts";
 import { engineFound, modelsServed, windowFits } from "./engine-checks.ts";
 import { type CheckId, type Finding, findingsOf } from "./finding.ts";
-import { parserFits, parserThere, textKeptUnderNone } from "./parser-checks.ts";
+import { parserFits, parserThere, strictTools, textKeptUnderNone } from "./parser-checks.ts";
 import { reasonOf } from "./reason-of.ts";
 import { reasoningApart } from "./reasoning-check.ts";
 import type { Subject } from "./subject.ts";
@@ -43,7 +43,8 @@ export async function examine(
       parser = look;
       if (look.missing) return findings;
       const fits = await parserFits(ask, subject, written, look.advice);
-      return [...findings, ...fits, ...(await textKeptUnderNone(ask, subject, written))];
+      const strict = await strictTools(ask, subject);
+      return [...findings, ...fits, ...strict, ...(await textKeptUnderNone(ask, subject, written))];
     }),
   );
 

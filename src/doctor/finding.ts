@@ -10,6 +10,7 @@ export const CHECKS = {
   reasoning_parser: "reasoning and text are told apart",
   tool_parser: "tool-call parser",
   tool_parser_fits: "the parser reads what this model writes",
+  strict_tools: "strict tools are held to their schema",
   text_under_none: "text is kept under tool_choice none",
   tool_choice_auto: "calls, tool_choice auto",
   tool_choice_required: "calls, tool_choice required",

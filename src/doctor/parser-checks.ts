@@ -4,7 +4,8 @@ import type { AskEngine } from "./ask-engine.ts";
 import { type ChatAnswer, type Refused, askChat } from "./chat-answer.ts";
 import { SPELLED_CALLS, toolParserOf } from "./call-formats.ts";
 import { type Finding, findingsOf } from "./finding.ts";
-import { PROBE_MESSAGES, PROBE_TOOL, problemOfCall } from "./probe-tool.ts";
+import { PROBE_MESSAGES, PROBE_NAME, PROBE_TOOL, problemOfCall } from "./probe-tool.ts";
+import { quote } from "./quote.ts";
 import type { WrittenCall } from "./template-checks.ts";
 import type { Subject } from "./subject.ts";
 
@@ -28,6 +29,8 @@ export async function parserThere(
 
 function adviceOf({ kind, names }: Subject, written: WrittenCall | undefined): string {
   if (kind === "llama.cpp") return "start it with --jinja";
+  if (kind !== "vllm" && kind !== "sglang")
+    return "take a model whose calls this engine knows; Evener reads them out of text";
   const parser = written?.format.parser ?? names.map(toolParserOf).find((name) => name !== undefined);
   const flag = kind === "vllm" ? "--enable-auto-tool-choice --tool-call-parser" : "--tool-call-parser";
   if (parser === undefined) return `start it with ${flag} and the parser of the model's family`;
@@ -55,15 +58,22 @@ export async function parserFits(
   const { format, call } = written;
   if (format.special === true)
     return [say.unknown(`${format.name} calls are made of tokens that no text can spell; see the matrix`)];
-  const outcome = await outcomeOf(ask, subject, call);
-  if (outcome === "call") return [say.ok(`${format.name} calls, as the chat template writes them`)];
+  const [outcome, streamed] = await Promise.all([
+    outcomeOf(ask, subject, call),
+    outcomeOf(ask, subject, call, { stream: true }),
+  ]);
   if (typeof outcome === "object") return [say.unknown(`the engine could not be made to write a call: ${outcome.why}`)];
+  if (outcome === "call" && streamed === "call")
+    return [say.ok(`${format.name} calls, as the chat template writes them, whole and streamed`)];
+  if (outcome === "call")
+    return [say.bad(`${format.name} calls of whole answers only: streamed, they are lost`, ANOTHER_PARSER)];
   const read = await familiesRead(ask, subject);
   const reads = read.length === 0 ? "" : `; it reads ${namesOf(read)}`;
   const became = outcome === "gone" ? "is deleted by the parser" : "stays text";
   return [say.bad(`a ${format.name} call, as the chat template writes it, ${became}${reads}`, advice)];
 }
 
+const ANOTHER_PARSER = "try another version of the engine, or another --tool-call-parser";
 const NOT_TOLD = "compare --tool-call-parser with the model's card";
 
 async function familiesRead(ask: AskEngine, subject: Subject): Promise<string[]> {
@@ -75,13 +85,39 @@ async function familiesRead(ask: AskEngine, subject: Subject): Promise<string[]>
 
 type Outcome = "call" | "text" | "gone" | { why: string };
 
-async function outcomeOf(ask: AskEngine, subject: Subject, call: string): Promise<Outcome> {
-  const answer = await writeExactly(ask, subject, call, "auto");
+async function outcomeOf(ask: AskEngine, subject: Subject, call: string, more?: JsonObject): Promise<Outcome> {
+  const answer = await writeExactly(ask, subject, call, { tool_choice: "auto", ...more });
   if (answer.kind === "refused") return { why: answer.words };
   const [first, ...others] = answer.calls;
   if (first !== undefined) return others.length === 0 && problemOfCall(first) === undefined ? "call" : "text";
   if (answer.content !== "") return "text";
   return answer.reasoning === "" ? "gone" : { why: "it came as reasoning" };
+}
+
+/** A schema of no known type makes no grammar: whoever makes one refuses it, and whoever takes it makes none. */
+export async function strictTools(ask: AskEngine, subject: Subject): Promise<Finding[]> {
+  const say = findingsOf("strict_tools");
+  if (subject.kind !== "vllm") return [say.unknown("seen with vLLM only")];
+  const tool = { name: PROBE_NAME, description: "Takes the name of a city.", parameters: { type: "str" } };
+  const [strict, loose] = await Promise.all(
+    [true, false].map((strict) =>
+      askChat(ask, {
+        ...chatOf(subject),
+        tools: [{ type: "function", function: { ...tool, strict } }],
+        tool_choice: "auto",
+        max_tokens: 1,
+      }),
+    ),
+  );
+  if (strict?.kind === "answer")
+    return [
+      say.warning(
+        "strict is not heeded: what the model makes of a schema is what clients get",
+        "repair_tool_calls: true of the model has Evener mend types and names",
+      ),
+    ];
+  if (loose?.kind === "refused") return [say.ok("and all others as well: the engine makes a grammar of every tool")];
+  return [say.ok("a grammar is made of a strict tool's schema, and of no other's")];
 }
 
 /** Evener asks with `none` where a parser is missing or may not be used, and reads the calls itself: their text has to come. */
@@ -94,7 +130,7 @@ export async function textKeptUnderNone(
   if (subject.kind !== "vllm") return [say.unknown("only vLLM can be made to write a given text")];
   const call = written === undefined || written.format.special === true ? SPELLED_CALLS[0]?.call : written.call;
   const text = `x ${call ?? ""}`;
-  const answer = await writeExactly(ask, subject, text, "none");
+  const answer = await writeExactly(ask, subject, text, { tool_choice: "none" });
   if (answer.kind === "refused") return [say.unknown(`the engine could not be made to write a call: ${answer.words}`)];
   if (answer.content.trim() === text) return [say.ok("text that looks like a call comes as it was written")];
   if (answer.content === "" && answer.reasoning !== "") return [say.unknown("it came as reasoning")];
@@ -102,23 +138,18 @@ export async function textKeptUnderNone(
     say.warning(
       answer.calls.length > 0
         ? "a call is made of it, though none was to be made"
-        : `the parser deletes what looks like a call: "${text.slice(0, 14)}…" came back as "${answer.content.slice(0, 40)}"`,
+        : `the parser deletes what looks like a call: ${quote(text)} came back as ${quote(answer.content)}`,
       "an answer about tool calls loses its text; hermes keeps it, where the model writes such calls",
     ),
   ];
 }
 
-function writeExactly(
-  ask: AskEngine,
-  subject: Subject,
-  text: string,
-  tool_choice: "auto" | "none",
-): Promise<ChatAnswer | Refused> {
+function writeExactly(ask: AskEngine, subject: Subject, text: string, how: JsonObject): Promise<ChatAnswer | Refused> {
   return askChat(ask, {
     ...chatOf(subject),
     // Not strict: the tool's own grammar would stand in the way of the given text.
     tools: [PROBE_TOOL],
-    tool_choice,
+    ...how,
     structured_outputs: { choice: [text] },
     max_tokens: 200,
     chat_template_kwargs: { enable_thinking: false },

@@ -31,11 +31,12 @@ export const PROBE_MESSAGES: readonly JsonObject[] = [
   { role: "user", content: `Call the tool ${PROBE_NAME} with the city ${CITY}. Answer with nothing else.` },
 ];
 
-/** What is wrong with a call; undefined where nothing is. */
-export function problemOfCall({ name, arguments: text }: AnsweredCall): "wrong-tool" | "arguments" | undefined {
+/** What is wrong with a call; undefined where nothing is. `broken`: its arguments are no JSON object; `misfit`: not of the schema. */
+export function problemOfCall({ name, arguments: text }: AnsweredCall): "wrong-tool" | "broken" | "misfit" | undefined {
   if (name !== PROBE_NAME) return "wrong-tool";
   const value = parse(text);
-  return isObject(value) && Object.keys(value).length === 1 && value["city"] === CITY ? undefined : "arguments";
+  if (!isObject(value)) return "broken";
+  return Object.keys(value).length === 1 && value["city"] === CITY ? undefined : "misfit";
 }
 
 const MARKS = [

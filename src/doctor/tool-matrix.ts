@@ -8,6 +8,7 @@ import type { AskEngine } from "./ask-engine.ts";
 import { type ChatAnswer, type Refused, askChat } from "./chat-answer.ts";
 import { type Finding, type Result, findingsOf, worstOf } from "./finding.ts";
 import { PROBE_MESSAGES, PROBE_NAME, STRICT_PROBE_TOOL, holdsCall, holdsMark, problemOfCall } from "./probe-tool.ts";
+import { quote } from "./quote.ts";
 import { reasonOf } from "./reason-of.ts";
 import type { Subject } from "./subject.ts";
 
@@ -30,6 +31,7 @@ export type Outcome =
   | "several"
   | "finish"
   | "cut"
+  | "thinking"
   | "refused"
   | "no answer";
 export type Cell = Place & { outcome: Outcome; result: Result; found: string };
@@ -78,36 +80,45 @@ export function judge(choice: Choice, answer: ChatAnswer | Refused): Judgement {
   if (call !== undefined) {
     if (others.length > 0) return bad("several", `${calls.length} calls came where one was asked for`);
     const problem = problemOfCall(call);
-    if (problem === "wrong-tool") return bad("wrong tool", `a call of "${shorten(call.name)}", which nobody offered`);
-    if (problem === "arguments" && finish === "length")
-      return unknown("cut", `the call was not complete after ${MOST_TOKENS} tokens`);
-    if (problem === "arguments")
-      return bad("arguments", `the call's arguments do not fit its schema: ${shorten(call.arguments)}`);
-    if (holdsCall(content)) return bad("as text", `the call came, and once more as text: ${shorten(content)}`);
+    if (problem === "wrong-tool") return bad("wrong tool", `a call of ${quote(call.name)}, which nobody offered`);
+    if (problem !== undefined && finish === "length") return cut;
+    if (problem === "broken")
+      return bad("arguments", `the call's arguments are no JSON object: ${quote(call.arguments)}`);
+    if (problem === "misfit") {
+      // Unforced, it is the model that chose them, where the engine does not heed `strict`.
+      const result = choice === "auto" ? "warning" : "bad";
+      return { outcome: "arguments", result, found: `the call's arguments break its schema: ${quote(call.arguments)}` };
+    }
+    if (holdsCall(content)) return bad("as text", `the call came, and once more as text: ${quote(content)}`);
     if (holdsMark(reasoning)) return bad("in reasoning", "the call came, and once more within the reasoning");
     // OpenAI's own server, and vLLM, say "stop" of a call that was forced by name.
     if (finish === "tool_calls" || (choice === "named" && finish === "stop"))
       return { outcome: "call", result: "ok", found: "one call, as it should be" };
     return bad("finish", `the call came with finish_reason ${finish ?? "null"}, on which clients do not run it`);
   }
-  if (finish === "length" && !(choice === "auto" && !holdsCall(content))) {
-    const where = content === "" && reasoning !== "" ? "it was still thinking" : "there was no complete call";
-    return unknown("cut", `${where} after ${MOST_TOKENS} tokens`);
+  if (finish === "length") {
+    if (content === "" && reasoning !== "") return thinking;
+    if (choice !== "auto" || holdsCall(content)) return cut;
   }
-  if (holdsCall(content)) return bad("as text", `the call was left in the text: ${shorten(content)}`);
-  if (holdsMark(reasoning)) return bad("in reasoning", `the call was left in the reasoning: ${shorten(reasoning)}`);
+  if (holdsCall(content)) return bad("as text", `the call was left in the text: ${quote(content)}`);
+  if (holdsMark(reasoning)) return bad("in reasoning", `the call was left in the reasoning: ${quote(reasoning)}`);
   if (choice === "auto") {
     if (finish === "tool_calls") return bad("lost", "finish_reason is tool_calls, and there is no call");
     return { outcome: "no call", result: "ok", found: "the model called nothing, which it may" };
   }
   if (content === "" && reasoning !== "")
-    return bad("reasoning only", `no call came, though it was forced, but reasoning: ${shorten(reasoning)}`);
-  const instead = content === "" ? "nothing at all" : `text: ${shorten(content)}`;
+    return bad("reasoning only", `no call came, though it was forced, but reasoning: ${quote(reasoning)}`);
+  const instead = content === "" ? "nothing at all" : `text: ${quote(content)}`;
   return bad("lost", `no call came, though it was forced, but ${instead}`);
 }
 
+const cut: Judgement = {
+  outcome: "cut",
+  result: "unknown",
+  found: `no call was complete after ${MOST_TOKENS} tokens`,
+};
 const bad = (outcome: Outcome, found: string): Judgement => ({ outcome, result: "bad", found });
-const unknown = (outcome: Outcome, found: string): Judgement => ({ outcome, result: "unknown", found });
+const thinking: Judgement = { ...cut, outcome: "thinking", found: `it was still thinking after ${MOST_TOKENS} tokens` };
 
 /** One finding for each way to ask, and for each thing that went wrong with it. */
 export function matrixFindings(cells: readonly Cell[], parser: { missing: boolean; advice: string }): Finding[] {
@@ -153,8 +164,9 @@ function adviceFor(
 ): string | undefined {
   switch (first.outcome) {
     case "refused":
+      return parser.missing ? "mended by the tool-call parser, see above" : undefined;
     case "as text":
-      return parser.missing ? "mended by the tool-call parser, see above" : parser.advice;
+      return parser.advice;
     case "in reasoning":
     case "reasoning only":
     case "lost": {
@@ -183,8 +195,3 @@ const REASONING =
   "the reasoning parser does not fit: leave out --reasoning-parser, or give the one of the model's family";
 const KEEP_THINKING = "leave thinking on for this model (thinking_switch: none)";
 const OTHER_VERSION = "try another version of the engine, or another --tool-call-parser";
-
-function shorten(text: string): string {
-  const line = text.replaceAll(/\s+/g, " ").trim();
-  return line.length <= 80 ? line : `${line.slice(0, 79).toWellFormed()}…`;
-}
