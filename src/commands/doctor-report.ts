@@ -6,25 +6,28 @@ import { printable } from "./table.ts";
 
 const GAP = "  ";
 const CHECK_WIDTH = Math.max(...Object.values(CHECKS).map((name) => name.length));
+/** Narrower terminals break the lines themselves. */
+const LEAST_ROOM = 70;
 const RESULT_WIDTH = "warning".length;
 
-/** Columns of the two last ones: of what is left, the findings get a little more than the half. */
+/** Of what checks and results leave, the findings get a little more than the half. */
 function widths(room: number): readonly [number, number, number, number] {
-  const left = Math.max(room - CHECK_WIDTH - RESULT_WIDTH - 3 * GAP.length, 60);
+  const check = Math.min(CHECK_WIDTH, Math.floor(room / 4));
+  const left = room - check - RESULT_WIDTH - 3 * GAP.length;
   const found = Math.round(left * 0.55);
-  return [CHECK_WIDTH, RESULT_WIDTH, found, left - found];
+  return [check, RESULT_WIDTH, found, left - found];
 }
 
 /** `room`: columns of the terminal. Lines end with a newline. */
 export function reportHead(room: number): string {
-  const sizes = widths(room);
+  const sizes = widths(Math.max(room, LEAST_ROOM));
   const titles = ["CHECK", "RESULT", "FOUND", "WHAT TO DO"];
   const rule = sizes.map((width) => "─".repeat(width)).join(GAP);
   return `${styleText("bold", lineOf(titles, sizes))}\n${styleText("dim", rule)}\n`;
 }
 
 export function reportRows(findings: readonly Finding[], room: number): string {
-  const sizes = widths(room);
+  const sizes = widths(Math.max(room, LEAST_ROOM));
   return findings
     .map(({ id, result, found, advice }) => {
       const cells = [CHECKS[id], result, found, advice ?? ""].map((text, index) =>
@@ -72,11 +75,12 @@ function lineOf(texts: readonly string[], sizes: readonly number[]): string {
     .trimEnd();
 }
 
-/** By words; a word that is longer than the line is cut. */
+/** By words; a word that is longer than the line is cut. Flags stay whole, to be copied. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ").flatMap((whole) => pieces(whole, width))) {
+  const words = text.split(" ").flatMap((whole) => (whole.startsWith("--") ? whole : pieces(whole, width)));
+  for (const word of words) {
     if (line !== "" && line.length + 1 + word.length > width) {
       lines.push(line);
       line = word;

@@ -27,7 +27,9 @@ export async function runDoctor(flags: DoctorFlags, env: NodeJS.ProcessEnv): Pro
     const ask = createAsker(upstream, engine, () => requests++);
     const room = process.stdout.isTTY ? process.stdout.columns : ROOM;
     const say = (text: string): void => (flags.json ? undefined : print(text));
-    say(`${subject.model} at ${engine.url}: asks the engine about 40 short questions, each for 512 tokens at most.\n`);
+    say(
+      `${subject.model} at ${engine.url}: asks the engine about 40 short questions, each for 512 tokens at most.\n\n`,
+    );
     say(reportHead(room));
     const diagnosis = await examine(ask, info, subject, {
       onFindings: (findings) => say(reportRows(findings, room)),
@@ -35,7 +37,7 @@ export async function runDoctor(flags: DoctorFlags, env: NodeJS.ProcessEnv): Pro
     });
     const result = worstOf(diagnosis.findings.map((finding) => finding.result));
     if (flags.json) printJson(document({ engine, info, subject, diagnosis, result, requests }));
-    say(`\n${summary(diagnosis.findings)} ${requests} requests were sent.`);
+    say(`\n${summary(diagnosis.findings)}. ${requests} requests were sent.`);
     return result === "bad" ? 1 : 0;
   } finally {
     await upstream.close();
@@ -64,8 +66,11 @@ function subjectOf(info: EngineInfo, wanted: string | undefined): Subject {
 function summary(findings: readonly Finding[]): string {
   const count = (result: Result): number => findings.filter((finding) => finding.result === result).length;
   const [bad, warnings, unknown] = [count("bad"), count("warning"), count("unknown")];
-  const said = bad + warnings === 0 ? "Nothing is bad." : `${bad} bad, ${warnings} to be warned of.`;
-  return unknown === 0 ? said : `${said} ${unknown} could not be told.`;
+  return [
+    bad === 0 ? "Nothing is bad" : `${bad} bad`,
+    ...(warnings === 0 ? [] : [`${warnings} ${warnings === 1 ? "warning" : "warnings"}`]),
+    ...(unknown === 0 ? [] : [`${unknown} could not be told`]),
+  ].join(", ");
 }
 
 type Examined = {
