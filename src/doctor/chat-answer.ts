@@ -2,7 +2,7 @@
 import type { JsonObject } from "../conversation/request.ts";
 import { type Fields, asFields, asList, asText, jsonAnswer } from "../engine/json-fields.ts";
 import { SseReader } from "../engine/sse-reader.ts";
-import { readUsage } from "../engine/usage-report.ts";
+import { readTimings, readUsage } from "../engine/usage-report.ts";
 import type { UsageReport } from "../conversation/usage.ts";
 import { type AskEngine, wordsOf } from "./ask-engine.ts";
 
@@ -75,7 +75,7 @@ function readChunk(data: string, answer: ChatAnswer, places: Map<unknown, Answer
   const chunk = jsonAnswer({ status: 200, headers: {}, text: data });
   if (chunk === undefined) return "the stream has an event that is no JSON object";
   if (chunk["error"] !== undefined) return `an error in the stream, ${wordsOf({ status: 200, text: data })}`;
-  const usage = readUsage(chunk["usage"]);
+  const usage = readUsage(chunk["usage"]) ?? readTimings(chunk["timings"]);
   if (usage !== undefined) answer.usage = usage;
   const [choice] = asList(chunk["choices"]);
   if (choice === undefined) return undefined;

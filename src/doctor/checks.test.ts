@@ -108,6 +108,19 @@ describe("system messages inside the conversation", () => {
     expect(await look(others)).toMatchObject([{ result: "ok", found: expect.stringMatching(found) }]);
   });
 
+  it("are seen in llama.cpp's own rendering", async () => {
+    const others = {
+      "/tokenize": () => ({ status: 200, text: '{"tokens":[]}' }),
+      "/apply-template": ({ messages }: JsonObject) => ({
+        status: 200,
+        text: JSON.stringify({ prompt: (messages as JsonObject[]).map(({ content }) => content).join("\n") }),
+      }),
+    };
+    expect(await look(others)).toMatchObject([{ result: "ok", found: "kept where they stand" }]);
+    const refusing = { ...others, "/apply-template": () => refusal("System message must be at the beginning.", 500) };
+    expect(await look(refusing)).toMatchObject([{ result: "ok", found: expect.stringMatching(/refuses them/) }]);
+  });
+
   it("cannot be told without the endpoint", async () => {
     expect(await look({})).toMatchObject([{ result: "unknown", found: "the engine has no /tokenize (404)" }]);
   });
@@ -251,5 +264,19 @@ describe("usage while it streams", () => {
   ] as const)("%s is %s", async (usage, result, found) => {
     const ask = played(() => stream([{ content: "1" }, { content: " 2" }], "length", usage));
     expect(await runningUsage(ask, SUBJECT)).toEqual([{ id: "running_usage", result, found }]);
+  });
+
+  it("is read from llama.cpp's timings", async () => {
+    const ask = played((body) => {
+      expect(body["timings_per_token"]).toBe(true);
+      const { text } = stream([{ content: "1" }, { content: " 2" }], "length", "final");
+      return {
+        status: 200,
+        text: text.replaceAll('"choices":[{', '"timings":{"prompt_n":20,"predicted_n":1},"choices":[{'),
+      };
+    });
+    expect(await runningUsage(ask, { ...SUBJECT, kind: "llama.cpp" })).toMatchObject([
+      { result: "ok", found: "on each of 2 chunks" },
+    ]);
   });
 });

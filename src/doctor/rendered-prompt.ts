@@ -1,11 +1,11 @@
-/** What the chat template makes of a conversation, where the engine tells: tokenized, and the tokens written out again. */
+/** What the chat template makes of a conversation, where the engine tells: tokens written out again, or llama.cpp's own rendering. */
 import type { JsonObject } from "../conversation/request.ts";
-import { asCount, asText, jsonAnswer } from "../engine/json-fields.ts";
+import { asText, jsonAnswer } from "../engine/json-fields.ts";
 import { type AskEngine, type EngineReply, wordsOf } from "./ask-engine.ts";
 
 export type Rendered =
-  | { kind: "text"; text: string; tokens: number }
-  /** The engine does not render: it has no such endpoint, or it takes no chats there. */
+  | { kind: "text"; text: string }
+  /** The engine has no way to render a chat. */
   | { kind: "untold"; why: string }
   /** The template refused the conversation. */
   | { kind: "refused"; words: string };
@@ -14,14 +14,20 @@ export type Rendered =
 export async function renderPrompt(ask: AskEngine, chat: JsonObject): Promise<Rendered> {
   const tokenized = await ask("/tokenize", chat);
   if (tokenized.status === 400) return { kind: "refused", words: wordsOf(tokenized) };
-  const answer = fieldsOf(tokenized);
-  const tokens = answer?.["tokens"];
-  const count = asCount(answer?.["count"]);
-  if (!Array.isArray(tokens) || count === undefined) return { kind: "untold", why: missing("/tokenize", tokenized) };
+  const tokens = fieldsOf(tokenized)?.["tokens"];
+  // llama.cpp takes text there, and says of a chat that it has no tokens.
+  if (!Array.isArray(tokens) || tokens.length === 0) return await applyTemplate(ask, chat, tokenized);
   const written = await ask("/detokenize", { model: chat["model"], tokens });
   const text = asText(fieldsOf(written)?.["prompt"]);
-  if (text === undefined) return { kind: "untold", why: missing("/detokenize", written) };
-  return { kind: "text", text, tokens: count };
+  return text === undefined ? { kind: "untold", why: missing("/detokenize", written) } : { kind: "text", text };
+}
+
+async function applyTemplate(ask: AskEngine, chat: JsonObject, tokenized: EngineReply): Promise<Rendered> {
+  const applied = await ask("/apply-template", chat);
+  const text = asText(fieldsOf(applied)?.["prompt"]);
+  if (text !== undefined) return { kind: "text", text };
+  if (applied.status === 400 || applied.status === 500) return { kind: "refused", words: wordsOf(applied) };
+  return { kind: "untold", why: missing("/tokenize", tokenized) };
 }
 
 function fieldsOf({ status, text }: EngineReply) {

@@ -52,7 +52,7 @@ export async function toolsInPrompt(ask: AskEngine, { model }: Subject): Promise
   ];
   if (plain.kind !== "text" || rendered.kind !== "text")
     return [say.unknown(`not under tool_choice none (${withTools} tokens with and without); otherwise not told`)];
-  if (rendered.tokens > plain.tokens + 10)
+  if (rendered.text.length > plain.text.length + 10)
     return [
       say.warning(
         "not under tool_choice none, so that a conversation is prefilled anew whenever that changes",

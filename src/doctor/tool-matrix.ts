@@ -39,18 +39,23 @@ export type Cell = Place & { outcome: Outcome; result: Result; found: string };
 /** Room for a model that thinks about it first; a call itself takes some forty tokens. */
 const MOST_TOKENS = 512;
 
-/** The cells of one way to ask, all at once. Never rejects. */
-export function askForCalls(ask: AskEngine, subject: Subject, choice: Choice): Promise<Cell[]> {
+/** The cells of one way to ask, at once where the engine works on many at once. Never rejects for what an engine does. */
+export async function askForCalls(ask: AskEngine, subject: Subject, choice: Choice): Promise<Cell[]> {
   const places = THINKING.flatMap((thinking) => [false, true].map((streamed) => ({ choice, thinking, streamed })));
-  return Promise.all(
-    places.map(async (place) => {
-      try {
-        return { ...place, ...judge(place.choice, await askChat(ask, bodyOf(place, subject))) };
-      } catch (error) {
-        return { ...place, outcome: "no answer" as const, result: "bad" as const, found: reasonOf(error) };
-      }
-    }),
-  );
+  const batches = subject.kind === "vllm" || subject.kind === "sglang";
+  const cells: Cell[] = [];
+  // Elsewhere the last of many would wait for all before it, and seem to get no answer.
+  for (const together of batches ? [places] : places.map((place) => [place]))
+    cells.push(...(await Promise.all(together.map((place) => askForCall(ask, subject, place)))));
+  return cells;
+}
+
+async function askForCall(ask: AskEngine, subject: Subject, place: Place): Promise<Cell> {
+  try {
+    return { ...place, ...judge(place.choice, await askChat(ask, bodyOf(place, subject))) };
+  } catch (error) {
+    return { ...place, ...bad("no answer", reasonOf(error)) };
+  }
 }
 
 function bodyOf({ choice, thinking, streamed }: Place, { model, kind }: Subject): JsonObject {
@@ -98,7 +103,9 @@ export function judge(choice: Choice, answer: ChatAnswer | Refused): Judgement {
   }
   if (finish === "length") {
     if (content === "" && reasoning !== "") return thinking;
-    if (choice !== "auto" || holdsCall(content)) return cut;
+    if (holdsCall(content) || (choice !== "auto" && content.trim() === "")) return cut;
+    // llama.cpp lets a model write before it calls, as much as it likes.
+    if (choice !== "auto") return { ...cut, found: `${cut.found}, but text: ${quote(content)}` };
   }
   if (holdsCall(content)) return bad("as text", `the call was left in the text: ${quote(content)}`);
   if (holdsMark(reasoning)) return bad("in reasoning", `the call was left in the reasoning: ${quote(reasoning)}`);

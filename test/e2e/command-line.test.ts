@@ -134,7 +134,7 @@ it("tells its version and its help on stdout", async () => {
   });
   const help = await run(["--help"]);
   expect(help).toMatchObject({ code: 0, stderr: "" });
-  for (const command of "up serve claude tenant key price budget usage sessions invoice ledger admin-key simulate".split(
+  for (const command of "up serve claude doctor tenant key price budget usage sessions invoice ledger admin-key simulate".split(
     " ",
   ))
     expect(help.stdout).toContain(`  ${command} `);
