@@ -12,6 +12,7 @@ import { CliError } from "./cli-error.ts";
 import { type DoctorFlags, chosenEngine } from "./doctor-options.ts";
 import { reportHead, reportMatrix, reportRows } from "./doctor-report.ts";
 import { print, printJson } from "./print.ts";
+import { printable } from "./table.ts";
 
 /** Columns where no terminal says how many it has. */
 const ROOM = 160;
@@ -57,7 +58,7 @@ function subjectOf(info: EngineInfo, wanted: string | undefined): Subject {
   const served = info.models.map(({ id }) => id).join(", ");
   const model = wanted === undefined ? info.models[0] : info.models.find(({ id }) => id === wanted);
   if (model === undefined && wanted !== undefined)
-    throw new CliError(`the engine does not serve "${wanted}"; it serves: ${served || "no model"}`, 2);
+    throw new CliError(`the engine does not serve "${wanted}"; it serves: ${printable(served) || "no model"}`, 2);
   if (model === undefined) throw new CliError("the engine serves no model; load one first");
   const { id, root, contextWindow } = model;
   return { model: id, kind: info.kind, names: root === undefined ? [id] : [id, root], window: contextWindow };

@@ -4,7 +4,7 @@ import type { AskEngine } from "./ask-engine.ts";
 import { type ChatAnswer, type Refused, askChat } from "./chat-answer.ts";
 import { SPELLED_CALLS, toolParserOf } from "./call-formats.ts";
 import { type Finding, findingsOf } from "./finding.ts";
-import { PROBE_MESSAGES, PROBE_NAME, PROBE_TOOL, problemOfCall } from "./probe-tool.ts";
+import { PROBE_MESSAGES, PROBE_NAME, PROBE_TOOL, problemOfCall, thinkingIs } from "./probe-tool.ts";
 import { quote } from "./quote.ts";
 import type { WrittenCall } from "./template-checks.ts";
 import type { Subject } from "./subject.ts";
@@ -152,7 +152,7 @@ function writeExactly(ask: AskEngine, subject: Subject, text: string, how: JsonO
     ...how,
     structured_outputs: { choice: [text] },
     max_tokens: 200,
-    chat_template_kwargs: { enable_thinking: false },
+    ...thinkingIs(false),
   });
 }
 

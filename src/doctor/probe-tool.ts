@@ -31,6 +31,11 @@ export const PROBE_MESSAGES: readonly JsonObject[] = [
   { role: "user", content: `Call the tool ${PROBE_NAME} with the city ${CITY}. Answer with nothing else.` },
 ];
 
+/** Tells the chat template whether to think, under both names that templates know; either goes for nothing where it is not known. */
+export function thinkingIs(on: boolean): JsonObject {
+  return { chat_template_kwargs: { enable_thinking: on, thinking: on } };
+}
+
 /** What is wrong with a call; undefined where nothing is. `broken`: its arguments are no JSON object; `misfit`: not of the schema. */
 export function problemOfCall({ name, arguments: text }: AnsweredCall): "wrong-tool" | "broken" | "misfit" | undefined {
   if (name !== PROBE_NAME) return "wrong-tool";

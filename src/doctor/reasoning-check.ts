@@ -4,6 +4,7 @@ import type { AskEngine } from "./ask-engine.ts";
 import { reasoningParserOf } from "./call-formats.ts";
 import { askChat } from "./chat-answer.ts";
 import { type Finding, findingsOf } from "./finding.ts";
+import { thinkingIs } from "./probe-tool.ts";
 import type { Subject } from "./subject.ts";
 
 const MOST_TOKENS = 256;
@@ -16,10 +17,7 @@ export async function reasoningApart(ask: AskEngine, { model, names, kind }: Sub
     max_tokens: MOST_TOKENS,
     temperature: 0,
   };
-  const [plain, quiet] = await Promise.all([
-    askChat(ask, chat),
-    askChat(ask, { ...chat, chat_template_kwargs: { enable_thinking: false } }),
-  ]);
+  const [plain, quiet] = await Promise.all([askChat(ask, chat), askChat(ask, { ...chat, ...thinkingIs(false) })]);
   if (plain.kind === "refused") return [say.bad(`a plain chat was refused: ${plain.words}`)];
   if (/<\/?think(ing)?>/.test(plain.content)) {
     const parser = names.map(reasoningParserOf).find((name) => name !== undefined);

@@ -90,7 +90,7 @@ describe("the matrix", () => {
     const seen = new Set<string>();
     const cells = await cellsOf((body) => {
       const choice = typeof body["tool_choice"] === "object" ? "named" : String(body["tool_choice"]);
-      seen.add(`${choice} ${JSON.stringify(body["chat_template_kwargs"] ?? {})} ${body["stream"]}`);
+      seen.add(`${choice} ${JSON.stringify(body["chat_template_kwargs"] ?? {})} ${String(body["stream"])}`);
       return called(body);
     });
     expect(seen.size).toBe(18);

@@ -7,7 +7,15 @@ import { ENGINE_PROFILES } from "../engine/profile.ts";
 import type { AskEngine } from "./ask-engine.ts";
 import { type ChatAnswer, type Refused, askChat } from "./chat-answer.ts";
 import { type Finding, type Result, findingsOf, worstOf } from "./finding.ts";
-import { PROBE_MESSAGES, PROBE_NAME, STRICT_PROBE_TOOL, holdsCall, holdsMark, problemOfCall } from "./probe-tool.ts";
+import {
+  PROBE_MESSAGES,
+  PROBE_NAME,
+  STRICT_PROBE_TOOL,
+  holdsCall,
+  holdsMark,
+  problemOfCall,
+  thinkingIs,
+} from "./probe-tool.ts";
 import { quote } from "./quote.ts";
 import { reasonOf } from "./reason-of.ts";
 import type { Subject } from "./subject.ts";
@@ -70,7 +78,7 @@ function bodyOf({ choice, thinking, streamed }: Place, { model, kind }: Subject)
     parallel_tool_calls: false,
     max_tokens: MOST_TOKENS,
     temperature: 0,
-    ...(thinking !== "default" && { chat_template_kwargs: { enable_thinking: thinking === "on" } }),
+    ...(thinking !== "default" && thinkingIs(thinking === "on")),
     stream: streamed,
   };
 }
