@@ -1,7 +1,7 @@
 /** What `evener doctor` prints for people: rows that come one after the other, cut into lines that fit, and the matrix of tool calls. */
 import { stripVTControlCharacters, styleText } from "node:util";
 import { CHECKS, type Finding, type Result } from "../doctor/finding.ts";
-import { CHOICES, type Cell, THINKING } from "../doctor/tool-matrix.ts";
+import { type Cell, THINKING } from "../doctor/tool-matrix.ts";
 import { printable } from "./table.ts";
 
 const GAP = "  ";
@@ -42,30 +42,29 @@ export function reportRows(findings: readonly Finding[], room: number): string {
     .join("");
 }
 
-/** Each way to ask against thinking; a cell says what became of the call. */
-export function reportMatrix(cells: readonly Cell[]): string {
-  const rows = CHOICES.flatMap((choice) =>
-    [false, true].map((streamed) => [
-      `${choice}, ${streamed ? "streamed" : "whole"}`,
-      ...THINKING.map((thinking) => {
-        const cell = cells.find(
-          (one) => one.choice === choice && one.thinking === thinking && one.streamed === streamed,
-        );
+const MATRIX_TITLES = ["TOOL CALLS", ...THINKING.map((thinking) => `THINKING ${thinking.toUpperCase()}`)];
+/** Wide enough for each outcome, because rows are printed before the next are known. */
+const MATRIX_WIDTHS = MATRIX_TITLES.map((title, column) => Math.max(title.length, column === 0 ? 18 : 14));
+
+/** Above the matrix of ways to ask against thinking. */
+export function matrixHead(): string {
+  const rule = MATRIX_WIDTHS.map((width) => "─".repeat(width)).join(GAP);
+  return `\n${styleText("bold", lineOf(MATRIX_TITLES, MATRIX_WIDTHS))}\n${styleText("dim", rule)}\n`;
+}
+
+/** The two rows of one way to ask; a cell says what became of the call. */
+export function matrixRows(cells: readonly Cell[]): string {
+  return [false, true]
+    .map((streamed) => {
+      const row = cells.filter((cell) => cell.streamed === streamed);
+      const outcomes = THINKING.map((thinking) => {
+        const cell = row.find((one) => one.thinking === thinking);
         return cell === undefined ? "" : coloured(cell.result, cell.outcome);
-      }),
-    ]),
-  );
-  const titles = ["TOOL CALLS", ...THINKING.map((thinking) => `THINKING ${thinking.toUpperCase()}`)];
-  const sizes = titles.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => plainWidth(row[column] ?? ""))),
-  );
-  const rule = sizes.map((width) => "─".repeat(width)).join(GAP);
-  const lines = [
-    styleText("bold", lineOf(titles, sizes)),
-    styleText("dim", rule),
-    ...rows.map((row) => lineOf(row, sizes)),
-  ];
-  return `\n${lines.join("\n")}\n\n`;
+      });
+      const title = `${row[0]?.choice ?? ""}, ${streamed ? "streamed" : "whole"}`;
+      return `${lineOf([title, ...outcomes], MATRIX_WIDTHS)}\n`;
+    })
+    .join("");
 }
 
 function lineOf(texts: readonly string[], sizes: readonly number[]): string {

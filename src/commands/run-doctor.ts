@@ -3,6 +3,7 @@ import { createAsker } from "../doctor/ask-engine.ts";
 import { type Diagnosis, examine } from "../doctor/examine.ts";
 import { CHECKS, type Finding, type Result, worstOf } from "../doctor/finding.ts";
 import type { Subject } from "../doctor/subject.ts";
+import { CHOICES } from "../doctor/tool-matrix.ts";
 import { GatewayError } from "../conversation/errors.ts";
 import type { EngineAddress } from "../engine/engine-address.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
@@ -10,7 +11,7 @@ import { probeEngine } from "../engine/probe.ts";
 import { type Upstream, createUpstream } from "../engine/upstream.ts";
 import { CliError } from "./cli-error.ts";
 import { type DoctorFlags, chosenEngine } from "./doctor-options.ts";
-import { reportHead, reportMatrix, reportRows } from "./doctor-report.ts";
+import { matrixHead, matrixRows, reportHead, reportRows } from "./doctor-report.ts";
 import { print, printJson } from "./print.ts";
 import { printable } from "./table.ts";
 
@@ -29,16 +30,20 @@ export async function runDoctor(flags: DoctorFlags, env: NodeJS.ProcessEnv): Pro
     const room = process.stdout.isTTY ? process.stdout.columns : ROOM;
     const say = (text: string): void => (flags.json ? undefined : print(text));
     say(
-      `${subject.model} at ${engine.url}: asks the engine about 40 short questions, each for 512 tokens at most.\n\n`,
+      `${printable(subject.model)} at ${engine.url}: asks the engine about 40 short questions, each for 512 tokens at most.\n\n`,
     );
     say(reportHead(room));
     const diagnosis = await examine(ask, info, subject, {
       onFindings: (findings) => say(reportRows(findings, room)),
-      onMatrix: (cells) => say(reportMatrix(cells)),
+      onMatrix: () => say(matrixHead()),
+      onCells: (cells) => {
+        say(matrixRows(cells));
+        if (cells[0]?.choice === CHOICES.at(-1)) say("\n");
+      },
     });
     const result = worstOf(diagnosis.findings.map((finding) => finding.result));
     if (flags.json) printJson(document({ engine, info, subject, diagnosis, result, requests }));
-    say(`\n${summary(diagnosis.findings)}. ${requests} requests were sent.`);
+    say(`\n${summary(diagnosis.findings)}. ${requests} questions were asked.`);
     return result === "bad" ? 1 : 0;
   } finally {
     await upstream.close();

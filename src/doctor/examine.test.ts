@@ -14,13 +14,15 @@ async function look(name: string) {
   const [model] = info.models;
   const subject: Subject = { model: model!.id, kind: info.kind, names: [model!.id], window: model!.contextWindow };
   const told: (readonly Finding[])[] = [];
-  const matrices: (readonly Cell[])[] = [];
+  const rows: (readonly Cell[])[] = [];
   const { findings, cells } = await examine(ask, info, subject, {
     onFindings: (some) => told.push(some),
-    onMatrix: (some) => matrices.push(some),
+    onMatrix: () => expect(rows).toEqual([]),
+    onCells: (some) => rows.push(some),
   });
   expect(told.flat()).toEqual(findings);
-  expect(matrices).toEqual([cells]);
+  expect(rows).toHaveLength(3);
+  expect(rows.flat()).toEqual(cells);
   const worse = findings.filter(({ result }) => result === "bad" || result === "warning");
   const byId = Object.fromEntries(findings.map((finding) => [finding.id, finding]));
   return { findings, worse: worse.map(({ id, result }) => `${result}: ${id}`), byId, cells };
@@ -88,7 +90,7 @@ describe("a real vLLM", () => {
 
 describe("an engine that gives no answer", () => {
   const info = { kind: "vllm" as const, models: [{ id: "m" }], canTokenize: true };
-  const listener = { onFindings() {}, onMatrix() {} };
+  const listener = { onFindings() {}, onMatrix() {}, onCells() {} };
 
   it("is bad in everything that was asked", async () => {
     const ask: AskEngine = () =>

@@ -15,7 +15,13 @@ import { runningUsage } from "./usage-check.ts";
 export type Diagnosis = { findings: Finding[]; cells: Cell[] };
 
 /** Told of what is known as soon as it is. */
-export type Listener = { onFindings(findings: readonly Finding[]): void; onMatrix(cells: readonly Cell[]): void };
+export type Listener = {
+  onFindings(findings: readonly Finding[]): void;
+  /** The matrix follows, by its rows. */
+  onMatrix(): void;
+  /** The cells of one way to ask. */
+  onCells(cells: readonly Cell[]): void;
+};
 
 /** Rejects only for mistakes of our own: an engine that gives no answer is a finding. */
 export async function examine(
@@ -49,8 +55,12 @@ export async function examine(
   );
 
   const cells: Cell[] = [];
-  for (const choice of CHOICES) cells.push(...(await askForCalls(ask, subject, choice)));
-  listener.onMatrix(cells);
+  listener.onMatrix();
+  for (const choice of CHOICES) {
+    const asked = await askForCalls(ask, subject, choice);
+    listener.onCells(asked);
+    cells.push(...asked);
+  }
   tell(matrixFindings(cells, parser));
 
   tell(await guarded("prefix_caching", () => prefixCaching(ask, subject)));

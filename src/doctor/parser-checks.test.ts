@@ -156,7 +156,14 @@ describe("what the parser reads", () => {
   it("is lost in a stream", async () => {
     const wholeOnly = (text: string, body: JsonObject) => (body["stream"] === true ? { content: text } : called);
     expect(await fits(wholeOnly, await formatOf(HERMES))).toMatchObject([
-      { result: "bad", found: expect.stringMatching(/streamed, they are lost/) },
+      { result: "bad", found: expect.stringMatching(/and not of streams/) },
+    ]);
+  });
+
+  it("is read otherwise than it was written", async () => {
+    const other = () => ({ calls: [["report_city", '{"city": ["Paris"]}']] as [string, string][] });
+    expect(await fits(other, await formatOf(HERMES))).toMatchObject([
+      { result: "bad", found: expect.stringMatching(/becomes another call$/) },
     ]);
   });
 

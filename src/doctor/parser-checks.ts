@@ -62,11 +62,14 @@ export async function parserFits(
     outcomeOf(ask, subject, call),
     outcomeOf(ask, subject, call, { stream: true }),
   ]);
-  if (typeof outcome === "object") return [say.unknown(`the engine could not be made to write a call: ${outcome.why}`)];
+  for (const either of [outcome, streamed])
+    if (typeof either === "object") return [say.unknown(`the engine could not be made to write a call: ${either.why}`)];
   if (outcome === "call" && streamed === "call")
     return [say.ok(`${format.name} calls, as the chat template writes them, whole and streamed`)];
   if (outcome === "call")
-    return [say.bad(`${format.name} calls of whole answers only: streamed, they are lost`, ANOTHER_PARSER)];
+    return [say.bad(`${format.name} calls of whole answers only, and not of streams`, ANOTHER_PARSER)];
+  if (outcome === "another call")
+    return [say.bad(`a ${format.name} call, as the chat template writes it, becomes another call`, ANOTHER_PARSER)];
   const read = await familiesRead(ask, subject);
   const reads = read.length === 0 ? "" : `; it reads ${namesOf(read)}`;
   const became = outcome === "gone" ? "is deleted by the parser" : "stays text";
@@ -83,13 +86,13 @@ async function familiesRead(ask: AskEngine, subject: Subject): Promise<string[]>
   return outcomes.flat();
 }
 
-type Outcome = "call" | "text" | "gone" | { why: string };
+type Outcome = "call" | "another call" | "text" | "gone" | { why: string };
 
 async function outcomeOf(ask: AskEngine, subject: Subject, call: string, more?: JsonObject): Promise<Outcome> {
   const answer = await writeExactly(ask, subject, call, { tool_choice: "auto", ...more });
   if (answer.kind === "refused") return { why: answer.words };
   const [first, ...others] = answer.calls;
-  if (first !== undefined) return others.length === 0 && problemOfCall(first) === undefined ? "call" : "text";
+  if (first !== undefined) return others.length === 0 && problemOfCall(first) === undefined ? "call" : "another call";
   if (answer.content !== "") return "text";
   return answer.reasoning === "" ? "gone" : { why: "it came as reasoning" };
 }

@@ -60,7 +60,7 @@ describe("a good engine", () => {
       /^the parser reads what this model writes +ok +Hermes calls/m,
       /^named, streamed +call +call +call$/m,
       /^prefix caching +ok +1,\d{3} of 1,\d{3} tokens/m,
-      /^Nothing is bad, 1 warning, 1 could not be told\. \d\d requests were sent\.$/m,
+      /^Nothing is bad, 1 warning, 1 could not be told\. \d\d questions were asked\.$/m,
     ])
       expect(stdout).toMatch(said);
   });
