@@ -1,6 +1,7 @@
 /** The prefix cache: whether it is on, whether its hits are reported, and how much of it there is. */
 import { randomBytes } from "node:crypto";
 import type { JsonObject } from "../conversation/request.ts";
+import { VLLM_CACHE_CONFIG, vllmCacheSize } from "../engine/kv-capacity.ts";
 import { type MetricSample, readMetrics } from "../engine/metrics-text.ts";
 import { ENGINE_PROFILES } from "../engine/profile.ts";
 import type { AskEngine } from "./ask-engine.ts";
@@ -8,7 +9,6 @@ import { askChat } from "./chat-answer.ts";
 import { type Finding, findingsOf } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 
-const CONFIG = "vllm:cache_config_info";
 const HITS = "vllm:prefix_cache_hits_total";
 
 /** Words of the prompt that is sent twice: some 1,100 tokens, more than a block of most engines. */
@@ -20,7 +20,7 @@ const CONVERSATION = 50_000;
 /** Undefined where the engine has no metrics. */
 async function metricsOf(ask: AskEngine): Promise<MetricSample[] | undefined> {
   const { status, text } = await ask("/metrics");
-  return status === 200 ? readMetrics(text, new Set([CONFIG, HITS])) : undefined;
+  return status === 200 ? readMetrics(text, new Set([VLLM_CACHE_CONFIG, HITS])) : undefined;
 }
 
 export async function prefixCaching(ask: AskEngine, subject: Subject): Promise<Finding[]> {
@@ -46,7 +46,7 @@ export async function prefixCaching(ask: AskEngine, subject: Subject): Promise<F
   const hits = before === undefined || after === undefined ? undefined : total(after, HITS) - total(before, HITS);
 
   const findings: Finding[] = [];
-  const label = after?.find(({ name }) => name === CONFIG)?.labels["enable_prefix_caching"];
+  const label = after?.find(({ name }) => name === VLLM_CACHE_CONFIG)?.labels["enable_prefix_caching"];
   if (label === "False")
     findings.push(on.bad("off: every turn of a conversation is computed from its beginning", CACHING_FLAGS[kind]));
   else if ((cached ?? 0) > 0)
@@ -81,8 +81,8 @@ const DETAIL_FLAGS: Partial<Record<Subject["kind"], string>> = {
 export async function cacheCapacity(ask: AskEngine, { kind, window }: Subject): Promise<Finding[]> {
   const say = findingsOf("kv_capacity");
   if (kind !== "vllm") return [say.unknown("only vLLM tells")];
-  const configs = (await metricsOf(ask))?.filter(({ name }) => name === CONFIG) ?? [];
-  const sizes = configs.map(({ labels }) => sizeOf(labels)).filter((size) => size !== undefined);
+  const configs = (await metricsOf(ask))?.filter(({ name }) => name === VLLM_CACHE_CONFIG) ?? [];
+  const sizes = configs.map(({ labels }) => vllmCacheSize(labels)).filter((size) => size !== undefined);
   if (sizes.length === 0) return [say.unknown("/metrics does not tell")];
   // Each engine of several (data parallel) has its own, and a conversation is in one of them.
   const smallest = Math.min(...sizes);
@@ -97,17 +97,6 @@ export async function cacheCapacity(ask: AskEngine, { kind, window }: Subject): 
       ),
     ];
   return [say.ok(holds)];
-}
-
-/** Tokens. Models with several kinds of layers have blocks of several sizes: there the engine's own sum is the true one. */
-function sizeOf(labels: MetricSample["labels"]): number | undefined {
-  const told = whole(labels["kv_cache_size_tokens"]);
-  const [blocks, size] = [whole(labels["num_gpu_blocks"]), whole(labels["block_size"])];
-  return told ?? (blocks === undefined || size === undefined ? undefined : blocks * size);
-}
-
-function whole(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,15}$/.test(text) && Number(text) > 0 ? Number(text) : undefined;
 }
 
 function total(samples: readonly MetricSample[], name: string): number {

@@ -1,6 +1,6 @@
 /** How many tokens an engine's KV cache holds from one request to the next, where it says so: vLLM in its metrics, SGLang in what it tells of its server. */
 import { type Fields, asCount } from "./json-fields.ts";
-import { readMetrics } from "./metrics-text.ts";
+import { type MetricSample, readMetrics } from "./metrics-text.ts";
 import type { EngineKind } from "./profile.ts";
 
 /** Each resolves with undefined where the engine has no such answer. */
@@ -19,19 +19,25 @@ export async function kvCapacity(kind: EngineKind, ask: KvQuestions): Promise<nu
   }
 }
 
-const CACHE_CONFIG = "vllm:cache_config_info";
+/** The metric whose labels have vLLM's cache settings, for each of its data-parallel engines. */
+export const VLLM_CACHE_CONFIG = "vllm:cache_config_info";
 
-/** All data-parallel engines together. Older versions tell blocks only; where layers differ in what they cache, those are not the whole. */
+/** What all data-parallel engines hold together. */
 function vllmCapacity(metrics: string): number | undefined {
   let tokens = 0;
-  for (const { labels } of readMetrics(metrics, new Set([CACHE_CONFIG]))) {
-    if (labels["enable_prefix_caching"] === "False") return undefined;
-    const said = Number(labels["kv_cache_size_tokens"]);
-    const blocks = Number(labels["num_gpu_blocks"]) * Number(labels["block_size"]);
-    const held = asCount(said) ?? asCount(blocks);
-    // What holds no cache, or has not measured it yet, tells "None".
-    if (held === undefined) return undefined;
-    tokens += held;
+  for (const { labels } of readMetrics(metrics, new Set([VLLM_CACHE_CONFIG]))) {
+    const size = vllmCacheSize(labels);
+    if (labels["enable_prefix_caching"] === "False" || size === undefined) return undefined;
+    tokens += size;
   }
   return asCount(tokens);
+}
+
+/**
+ * Tokens that one engine's cache holds; undefined where it holds none, or has not measured it yet. Models with several kinds of layers have
+ * blocks of several sizes: there the engine's own sum is the true one, which older versions do not tell.
+ */
+export function vllmCacheSize(labels: MetricSample["labels"]): number | undefined {
+  const blocks = Number(labels["num_gpu_blocks"]) * Number(labels["block_size"]);
+  return asCount(Number(labels["kv_cache_size_tokens"])) ?? asCount(blocks);
 }
