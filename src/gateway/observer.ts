@@ -26,7 +26,7 @@ export type Observer = {
   callRecovered(requestId: string, model: string, repair: string): void;
   /** A session's prompt did not begin with its last one; `cause` is one of the prefix guard's. */
   prefixBroken(model: string, cause: string): void;
-  /** An engine had forgotten a conversation that goes on; `first` if no other in the minutes before. */
+  /** An engine had forgotten a conversation; `first` if that is the first sign in minutes that those which go on do not fit. */
   evicted(engine: string, figures: KvFigures, first: boolean): void;
   /** What was accepted without effect, as `where:name`. */
   ignored(wire: string, ignored: readonly string[]): void;
@@ -78,7 +78,10 @@ export function createObserver(log: Logger, metrics: Metrics): Observer {
       metrics.evicted(engine);
       if (!first) return;
       const said = { engine, holds: capacity, live, liveTokens };
-      log.warn(said, "the engine's KV cache is too small for the sessions that run: it has forgotten one that goes on");
+      log.warn(
+        said,
+        "the engine has forgotten a session that goes on: its KV cache is too small for those that run, or it was started anew",
+      );
     },
     ignored: (wire, entries) => metrics.ignored(wire, entries),
   };

@@ -41,7 +41,7 @@ describe("sessions that do not fit the engine's KV cache together", () => {
     const evictions = await metric(evener, "evener_kv_evictions_total");
     expect(evictions).toBeGreaterThan(0);
     expect(await metric(evener, "evener_prefix_breaks_total")).toBe(evictions);
-    expect(evener.log().match(/KV cache is too small for the sessions that run/g)).toHaveLength(1);
+    expect(evener.log().match(/KV cache is too small for those that run/g)).toHaveLength(1);
     const forgotten = turns.find(({ turn, prompt, cached }) => turn > 0 && prompt - cached > 3_000);
     const { stdout } = await evener.cli(["sessions", "show", forgotten!.session]);
     expect(stdout).toContain("broken: cache: evicted");

@@ -188,6 +188,15 @@ describe("seats among an engine's conversations", () => {
     running.leave();
   });
 
+  it("are kept for nobody because of a conversation that comes back after long", async () => {
+    const { ask, evicted } = admission();
+    seated(ask(of("a"), 60_000)).leave(report(60_000, 0));
+    await vi.advanceTimersByTimeAsync(300_000);
+    expect(seated(ask(of("a"), 60_000)).leave(report(60_000, 0, 60_000))).toBe(true);
+    expect(evicted).toEqual([{ engine: "e1", first: false }]);
+    seated(ask(of("b"), 60_000));
+  });
+
   it("move with a request that another replica answered", () => {
     const { kv, ask } = admission();
     kv.learned("e2", CAPACITY);

@@ -25,6 +25,8 @@ export type Resident = {
   /** What the engine had cached of its first prompt: the head that it has in common with others. Undefined before the first answer. */
   shared: number | undefined;
   running: number;
+  /** How long it had been silent when its last request came, ms. */
+  silentMs: number;
   /** When it last began or ended a request, ms. */
   usedAt: number;
 };
@@ -120,8 +122,9 @@ export class KvRoom {
   enter(conversation: Conversation, tokens: number, run: number, now: number): Resident {
     const id = idOf(conversation);
     const known = this.#residents.get(id);
-    const resident = known ?? { id, run, tokens, shared: undefined, running: 0, usedAt: now };
+    const resident = known ?? { id, run, tokens, shared: undefined, running: 0, silentMs: 0, usedAt: now };
     resident.run = run;
+    resident.silentMs = now - resident.usedAt;
     resident.running++;
     this.#use(resident, now);
     if (known === undefined && this.#residents.size > MOST_RESIDENTS) this.#forgetOne();
@@ -129,8 +132,8 @@ export class KvRoom {
   }
 
   /**
-   * The request has ended; `report` where this engine answered it. Tells if the answer shows that the conversation had been pushed out;
-   * `first`: of none this was known in the last minutes.
+   * The request has ended; `report` where this engine answered it. Tells if the answer shows that the conversation had been forgotten; `first`
+   * if that is the first sign of pressure in the last minutes.
    */
   leave(
     resident: Resident,
@@ -144,6 +147,8 @@ export class KvRoom {
     resident.tokens = report.prompt + report.output;
     resident.shared ??= report.computed === undefined ? (report.cached ?? 0) : 0;
     if (!wasEvicted(report)) return undefined;
+    // One that comes back after so long may be forgotten on any engine.
+    if (resident.silentMs >= PRESSURE_MS) return { first: false };
     const first = !this.isUnderPressure(now);
     this.#evictedAt = now;
     const costMs = (report.firstAt ?? now) - enteredAt;
