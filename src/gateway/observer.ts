@@ -61,7 +61,7 @@ export function createObserver(log: Logger, metrics: Metrics): Observer {
       if (refusal.concession === "tool-parser")
         log.warn(
           said,
-          "the engine has no tool-call parser; until it is started with one, calls are read from the model's text",
+          "the engine has no tool-call parser; until it is started with one (evener doctor says which), calls are read from the model's text",
         );
       else
         log.warn(

@@ -1,5 +1,5 @@
 /** More sessions than the engine's KV cache holds, through the built gateway: what people see of it, and how those wait that have no room. What it brings is measured on a real vLLM, in test/slow/vllm-kv.test.ts. */
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -20,7 +20,9 @@ const PLAN = {
 } satisfies Omit<SessionsPlan, "url" | "key">;
 
 async function gatewayBefore(engine: string, kvAdmission: object): Promise<RunningEvener> {
-  const file = join(mkdtempSync(join(tmpdir(), "evener-kv-")), "evener.json");
+  const home = mkdtempSync(join(tmpdir(), "evener-kv-"));
+  onTestFinished(() => rmSync(home, { recursive: true, force: true }));
+  const file = join(home, "evener.json");
   writeFileSync(file, JSON.stringify({ kv_admission: kvAdmission, timeouts: { ping_ms: 200 } }));
   const evener = await startEvener({ engines: [engine], args: ["--config", file] });
   onTestFinished(() => evener.stop());
