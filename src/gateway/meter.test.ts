@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { GatewayError } from "../conversation/errors.ts";
 import type { ChatRequest } from "../conversation/request.ts";
 import type { Reservation } from "../ledger/ledger-types.ts";
 import type { UsageRow } from "../ledger/usage-row.ts";
+import type { CacheReport, KvSeat } from "../routing/kv/kv-admission.ts";
 import type { Line } from "../routing/prefix-guard/prefix-guard.ts";
 import { Meter } from "./meter.ts";
 import type { PromptFit } from "./prompt-fit.ts";
@@ -16,8 +18,19 @@ const FIT: PromptFit = {
   reword: () => BODY,
 };
 
-async function reservedMeter() {
+/** A seat that says of every answer whether the conversation had been forgotten. */
+function seatOf({ forgotten }: { forgotten: boolean }) {
+  const left: (CacheReport | undefined)[] = [];
+  const leave = (answered?: CacheReport): boolean => {
+    left.push(answered);
+    return forgotten;
+  };
+  return { seat: { leave }, left };
+}
+
+async function reservedMeter(seat?: KvSeat) {
   const settled: UsageRow[] = [];
+  const broken: string[] = [];
   const note = async (row?: UsageRow): Promise<void> => {
     if (row !== undefined) settled.push(row);
   };
@@ -37,7 +50,7 @@ async function reservedMeter() {
     recordFailed() {},
     attemptFailed() {},
     conceded() {},
-    prefixBroken() {},
+    prefixBroken: (_model: string, cause: string) => void broken.push(cause),
     evicted() {},
     callRecovered() {},
     ignored() {},
@@ -53,12 +66,13 @@ async function reservedMeter() {
       startedMs: performance.now(),
       repeatOf: null,
       prefix: {},
+      seat,
       principal: { tenantId: "ten_1", keyId: "key_1", tenant: "t", key: "k", models: null },
       request: request as ChatRequest,
     },
   );
   await meter.reserve(FIT, () => {});
-  return { meter, settled };
+  return { meter, settled, broken };
 }
 
 const FAILED = { outcome: "error", finishReason: null, engine: null, cut: true, billed: false } as const;
@@ -127,5 +141,48 @@ describe("what an engine had cached of a prompt whose answer was cut off", () =>
       await meter.settle({ ...GONE, outcome: "ok", cut });
     }
     expect(lines).toEqual([{ computed: { engine: "e1", tokens: 1_200 } }, {}, {}]);
+  });
+});
+
+describe("the seat among an engine's conversations", () => {
+  const OK = { outcome: "ok", finishReason: "stop", engine: "e1", cut: false, billed: true } as const;
+
+  test("is left with what the answer tells of the engine's cache", async () => {
+    const { seat, left } = seatOf({ forgotten: false });
+    const { meter, settled } = await reservedMeter(seat);
+    meter.begins({ computed: { engine: "e1", tokens: 1_000 } }, "e1");
+    meter.arrived();
+    meter.usage.report({ prompt: 1_200, cached: 896, completion: 5 });
+    await meter.settle(OK);
+    expect(left).toEqual([
+      { engine: "e1", prompt: 1_200, output: 5, cached: 896, computed: 1_000, firstAt: expect.any(Number) },
+    ]);
+    expect(settled).toMatchObject([{ prefixBreak: null }]);
+  });
+
+  test("tells nothing where the engine did not say, or had not computed the conversation", async () => {
+    const { seat, left } = seatOf({ forgotten: false });
+    const { meter } = await reservedMeter(seat);
+    meter.begins({ computed: { engine: "e2", tokens: 1_000 } }, "e1");
+    meter.usage.report({ prompt: 1_200, completion: 5 });
+    await meter.settle(OK);
+    expect(left).toMatchObject([{ engine: "e1", cached: undefined, computed: undefined, firstAt: undefined }]);
+  });
+
+  test("tells whether the conversation had been forgotten, for its row and the metrics", async () => {
+    const { meter, settled, broken } = await reservedMeter(seatOf({ forgotten: true }).seat);
+    await meter.settle(OK);
+    expect(settled).toMatchObject([{ prefixBreak: "cache: evicted" }]);
+    expect(broken).toEqual(["evicted"]);
+  });
+
+  test("is left also by who is refused, and by who leaves", async () => {
+    for (const end of ["refused", "release"] as const) {
+      const { seat, left } = seatOf({ forgotten: false });
+      const { meter } = await reservedMeter(seat);
+      if (end === "refused") meter.refused(new GatewayError("rate_limited", "later"));
+      else meter.release();
+      expect(left).toEqual([undefined]);
+    }
   });
 });
