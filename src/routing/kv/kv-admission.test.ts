@@ -210,6 +210,13 @@ describe("seats among an engine's conversations", () => {
     ]);
   });
 
+  it("tell of a conversation that another replica had forgotten which answered it", () => {
+    const { kv, ask, evicted } = admission();
+    kv.learned("e2", CAPACITY);
+    expect(seated(ask(of("a"), 60_000)).leave(report(60_000, 0, 60_000, "e2"))).toBe(true);
+    expect(evicted).toEqual([{ engine: "e2", first: true }]);
+  });
+
   it("are all given back, and nobody waits longer than the longest wait, whatever comes and goes", async () => {
     const step = fc.record({
       session: fc.nat(5),

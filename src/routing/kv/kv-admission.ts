@@ -104,9 +104,9 @@ export class KvAdmission {
         const here = answered?.engine === engine;
         const evicted = room.leave(resident, now, here ? answered : undefined, this.#now());
         if (evicted !== undefined) this.#options.onEvicted(engine, room.figures(this.#now()), evicted.first);
+        if (answered === undefined || here) return evicted !== undefined;
         // Another replica had to answer, and holds the conversation now.
-        if (answered !== undefined && !here) this.#seat(answered.engine, asked, this.#now()).leave(answered);
-        return evicted !== undefined;
+        return this.#seat(answered.engine, asked, this.#now()).leave(answered);
       },
     };
   }
