@@ -213,8 +213,12 @@ describe("seats among an engine's conversations", () => {
   it("tell of a conversation that another replica had forgotten which answered it", () => {
     const { kv, ask, evicted } = admission();
     kv.learned("e2", CAPACITY);
-    expect(seated(ask(of("a"), 60_000)).leave(report(60_000, 0, 60_000, "e2"))).toBe(true);
+    const seat = seated(ask(of("a"), 60_000));
+    vi.setSystemTime(PREFILL_MS);
+    expect(seat.leave(report(60_000, 0, 60_000, "e2"))).toBe(true);
     expect(evicted).toEqual([{ engine: "e2", first: true }]);
+    // What it cost is known as well: so long others wait for it.
+    expect(waits(ask(of("b"), 60_000, "e2"))).toBe(true);
   });
 
   it("are all given back, and nobody waits longer than the longest wait, whatever comes and goes", async () => {

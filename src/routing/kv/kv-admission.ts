@@ -53,6 +53,7 @@ export class KvAdmission {
   readonly #options: KvAdmissionOptions;
   readonly #now: () => number;
   readonly #doors = new Map<string, Door>();
+  #runs = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: KvAdmissionOptions) {
@@ -71,11 +72,12 @@ export class KvAdmission {
     const { room, waiters } = door;
     if (room.capacity === undefined) return undefined;
     const now = this.#now();
-    const asked = { conversation, tokens: room.tokensOf(conversation, guess), run: room.runOf(conversation, now) };
+    const run = room.runOf(conversation, now) ?? ++this.#runs;
+    const asked = { conversation, tokens: room.tokensOf(conversation, guess), run };
     const first = waiters[0];
     // An older run that waits goes before it.
-    const next = first === undefined || asked.run < first.run;
-    const goes = this.#options.waitMs === 0 || (next && room.hasRoomFor(conversation, asked.tokens, asked.run, now));
+    const next = first === undefined || run < first.run;
+    const goes = this.#options.waitMs === 0 || (next && room.hasRoomFor(conversation, asked.tokens, run, now));
     return goes ? this.#seat(engine, asked, now) : this.#wait(door, asked, now);
   }
 
@@ -106,7 +108,7 @@ export class KvAdmission {
         if (evicted !== undefined) this.#options.onEvicted(engine, room.figures(this.#now()), evicted.first);
         if (answered === undefined || here) return evicted !== undefined;
         // Another replica had to answer, and holds the conversation now.
-        return this.#seat(answered.engine, asked, this.#now()).leave(answered);
+        return this.#seat(answered.engine, asked, now).leave(answered);
       },
     };
   }

@@ -18,7 +18,7 @@ export type Conversation = {
 /** A conversation as an engine holds it. Only `KvRoom` writes it. */
 export type Resident = {
   readonly id: string;
-  /** Its run's number, in the order in which they began: a run is all requests from one before which it was not live. */
+  /** Its run's number, in the order in which they began on all engines: a run is all requests from one before which it was not live. */
   run: number;
   /** Prompt and answer of its last request. */
   tokens: number;
@@ -72,7 +72,6 @@ export class KvRoom {
   readonly #residents = new Map<string, Resident>();
   /** What an eviction costs whom it meets, ms to the first token: a moving average. */
   #costMs = 0;
-  #runs = 0;
   #evictedAt = -Infinity;
   #live: { at: number; residents: readonly Resident[] } | undefined;
 
@@ -81,10 +80,10 @@ export class KvRoom {
     this.#liveMs = liveMs;
   }
 
-  /** The run to which a request belongs that comes now. */
-  runOf(conversation: Conversation, now: number): number {
+  /** The run to which a request belongs that comes now; undefined if it begins one. */
+  runOf(conversation: Conversation, now: number): number | undefined {
     const resident = this.#residents.get(idOf(conversation));
-    return resident !== undefined && this.#isLive(resident, now) ? resident.run : ++this.#runs;
+    return resident !== undefined && this.#isLive(resident, now) ? resident.run : undefined;
   }
 
   /** Whether a conversation of this many tokens leaves those whose run began before its own what they have cached, or need not. */
