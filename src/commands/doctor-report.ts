@@ -1,10 +1,9 @@
 /** What `evener doctor` prints for people: rows that come one after the other, cut into lines that fit, and the matrix of tool calls. */
-import { stripVTControlCharacters, styleText } from "node:util";
+import { styleText } from "node:util";
 import { CHECKS, type Finding, type Result } from "../doctor/finding.ts";
 import { type Cell, THINKING } from "../doctor/tool-matrix.ts";
-import { printable } from "./table.ts";
+import { GAP, headOf, lineOf, printable } from "./table.ts";
 
-const GAP = "  ";
 const CHECK_WIDTH = Math.max(...Object.values(CHECKS).map((name) => name.length));
 /** Narrower terminals break the lines themselves. */
 const LEAST_ROOM = 70;
@@ -22,8 +21,7 @@ function widths(room: number): readonly [number, number, number, number] {
 export function reportHead(room: number): string {
   const sizes = widths(Math.max(room, LEAST_ROOM));
   const titles = ["CHECK", "RESULT", "FOUND", "WHAT TO DO"];
-  const rule = sizes.map((width) => "─".repeat(width)).join(GAP);
-  return `${styleText("bold", lineOf(titles, sizes))}\n${styleText("dim", rule)}\n`;
+  return `${headOf(titles, sizes).join("\n")}\n`;
 }
 
 export function reportRows(findings: readonly Finding[], room: number): string {
@@ -48,8 +46,7 @@ const MATRIX_WIDTHS = MATRIX_TITLES.map((title, column) => Math.max(title.length
 
 /** Above the matrix of ways to ask against thinking. */
 export function matrixHead(): string {
-  const rule = MATRIX_WIDTHS.map((width) => "─".repeat(width)).join(GAP);
-  return `\n${styleText("bold", lineOf(MATRIX_TITLES, MATRIX_WIDTHS))}\n${styleText("dim", rule)}\n`;
+  return `\n${headOf(MATRIX_TITLES, MATRIX_WIDTHS).join("\n")}\n`;
 }
 
 /** The two rows of one way to ask; a cell says what became of the call. */
@@ -65,13 +62,6 @@ export function matrixRows(cells: readonly Cell[]): string {
       return `${lineOf([title, ...outcomes], MATRIX_WIDTHS)}\n`;
     })
     .join("");
-}
-
-function lineOf(texts: readonly string[], sizes: readonly number[]): string {
-  return texts
-    .map((text, index) => text + " ".repeat(Math.max((sizes[index] ?? 0) - plainWidth(text), 0)))
-    .join(GAP)
-    .trimEnd();
 }
 
 /** By words; a word that is longer than the line is cut. Flags stay whole, to be copied. */
@@ -98,8 +88,4 @@ const COLOURS = { ok: "green", warning: "yellow", bad: "red", unknown: "dim" } a
 
 function coloured(result: Result, text: string): string {
   return text === "" ? "" : styleText(COLOURS[result], text);
-}
-
-function plainWidth(text: string): number {
-  return stripVTControlCharacters(text).length;
 }

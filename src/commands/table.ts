@@ -19,7 +19,8 @@ export type Table = {
   totals?: readonly Cell[];
 };
 
-const GAP = "  ";
+/** Between two columns. */
+export const GAP = "  ";
 
 /**
  * Lines end with a newline. Numbers stand right, everything else left; null is a dash. `room` is the terminal's width; a line under the
@@ -60,19 +61,30 @@ function draw({ columns, rows, totals }: Table): string {
   const widths = columns.map(({ title }, index) =>
     Math.max(textWidth(title), ...texts.map((line) => textWidth(line[index] ?? ""))),
   );
-  const lineOf = (line: readonly string[]): string =>
-    line
-      .map((text, index) => {
-        const space = " ".repeat((widths[index] ?? 0) - textWidth(text));
-        return right[index] === true ? space + text : text + space;
-      })
-      .join(GAP)
-      .trimEnd();
-  const head = styleText("bold", lineOf(columns.map((column) => column.title)));
-  const rule = styleText("dim", widths.map((width) => "─".repeat(width)).join(GAP));
-  const body = texts.map(lineOf);
-  if (totals !== undefined) body.splice(-1, 0, rule);
-  return `${[head, rule, ...body].join("\n")}\n`;
+  const titles = columns.map(({ title }) => title);
+  const body = texts.map((line) => lineOf(line, widths, right));
+  if (totals !== undefined) body.splice(-1, 0, ruleOf(widths));
+  return `${[...headOf(titles, widths, right), ...body].join("\n")}\n`;
+}
+
+/** The line of titles, and the rule below it. */
+export function headOf(titles: readonly string[], widths: readonly number[], right: readonly boolean[] = []): string[] {
+  return [styleText("bold", lineOf(titles, widths, right)), ruleOf(widths)];
+}
+
+function ruleOf(widths: readonly number[]): string {
+  return styleText("dim", widths.map((width) => "─".repeat(width)).join(GAP));
+}
+
+/** Texts in columns of these widths, coloured or not; `right`: which of them stand right. */
+export function lineOf(texts: readonly string[], widths: readonly number[], right: readonly boolean[] = []): string {
+  return texts
+    .map((text, index) => {
+      const space = " ".repeat(Math.max(0, (widths[index] ?? 0) - textWidth(stripVTControlCharacters(text))));
+      return right[index] === true ? space + text : text + space;
+    })
+    .join(GAP)
+    .trimEnd();
 }
 
 function show(cell: Cell, most = Infinity): string {

@@ -44,15 +44,14 @@ export async function prefixCaching(ask: AskEngine, subject: Subject): Promise<F
   const of = usage?.prompt === undefined ? "" : ` of ${usage.prompt.toLocaleString("en-US")}`;
   const cached = usage?.cached;
   const hits = before === undefined || after === undefined ? undefined : total(after, HITS) - total(before, HITS);
+  // Answers tell it only with a flag, the engine's metrics without.
+  const found = cached || (hits ?? 0);
 
   const findings: Finding[] = [];
   const label = after?.find(({ name }) => name === VLLM_CACHE_CONFIG)?.labels["enable_prefix_caching"];
   if (label === "False")
     findings.push(on.bad("off: every turn of a conversation is computed from its beginning", CACHING_FLAGS[kind]));
-  else if ((cached ?? 0) > 0)
-    findings.push(on.ok(`${count(cached ?? 0)}${of} tokens of a repeated prompt came from cache`));
-  else if ((hits ?? 0) > 0)
-    findings.push(on.ok(`${count(hits ?? 0)}${of} tokens of a repeated prompt came from cache`));
+  else if (found > 0) findings.push(on.ok(`${count(found)}${of} tokens of a repeated prompt came from cache`));
   else if (cached === 0 || hits === 0)
     findings.push(
       on.warning(`nothing of a repeated prompt${of && `${of} tokens`} came from cache`, CACHING_FLAGS[kind]),

@@ -57,29 +57,25 @@ export function findWrittenCall(text: string): { format: CallFormat; call: strin
 }
 
 /** A call as text, of each form that any vocabulary can spell: to find out what a parser reads. */
-export const SPELLED_CALLS: readonly { name: string; parser: string; call: string }[] = [
+export const SPELLED_CALLS: readonly { name: string; call: string }[] = [
   {
     name: "Hermes",
-    parser: "hermes",
     call: `<tool_call>\n{"name": "${PROBE_NAME}", "arguments": ${PROBE_ARGUMENTS}}\n</tool_call>`,
   },
   {
     name: "Qwen3-Coder",
-    parser: "qwen3_coder",
     call: `<tool_call>\n<function=${PROBE_NAME}>\n<parameter=city>\nParis\n</parameter>\n</function>\n</tool_call>`,
   },
   {
     name: "GLM",
-    parser: "glm47",
     call: `<tool_call>${PROBE_NAME}<arg_key>city</arg_key><arg_value>Paris</arg_value></tool_call>`,
   },
   {
     name: "MiniMax",
-    parser: "minimax_m2",
     call: `<minimax:tool_call>\n<invoke name="${PROBE_NAME}">\n<parameter name="city">Paris</parameter>\n</invoke>\n</minimax:tool_call>`,
   },
-  { name: "Llama 3", parser: "llama3_json", call: `{"name": "${PROBE_NAME}", "parameters": ${PROBE_ARGUMENTS}}` },
-  { name: "Python", parser: "pythonic", call: `[${PROBE_NAME}(city="Paris")]` },
+  { name: "Llama 3", call: `{"name": "${PROBE_NAME}", "parameters": ${PROBE_ARGUMENTS}}` },
+  { name: "Python", call: `[${PROBE_NAME}(city="Paris")]` },
 ];
 
 /** The reasoning parser of a model's family, by its name; undefined where none is known. */

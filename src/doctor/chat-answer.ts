@@ -33,7 +33,7 @@ export async function askChat(ask: AskEngine, body: JsonObject): Promise<ChatAns
 
 /** Text says what is wrong with it. */
 export function readWhole(text: string): ChatAnswer | string {
-  const completion = jsonAnswer({ status: 200, headers: {}, text });
+  const completion = jsonAnswer({ status: 200, text });
   const [choice] = asList(completion?.["choices"]);
   const message = asFields(choice?.["message"]);
   if (choice === undefined || message === undefined) return "it answered with something that is no chat completion";
@@ -72,7 +72,7 @@ export function readStream(text: string): ChatAnswer | string {
 }
 
 function readChunk(data: string, answer: ChatAnswer, places: Map<unknown, AnsweredCall>): string | undefined {
-  const chunk = jsonAnswer({ status: 200, headers: {}, text: data });
+  const chunk = jsonAnswer({ status: 200, text: data });
   if (chunk === undefined) return "the stream has an event that is no JSON object";
   if (chunk["error"] !== undefined) return `an error in the stream, ${wordsOf({ status: 200, text: data })}`;
   const usage = readUsage(chunk["usage"]) ?? readTimings(chunk["timings"]);

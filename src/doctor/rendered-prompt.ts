@@ -14,24 +14,20 @@ export type Rendered =
 export async function renderPrompt(ask: AskEngine, chat: JsonObject): Promise<Rendered> {
   const tokenized = await ask("/tokenize", chat);
   if (tokenized.status === 400) return { kind: "refused", words: wordsOf(tokenized) };
-  const tokens = fieldsOf(tokenized)?.["tokens"];
+  const tokens = jsonAnswer(tokenized)?.["tokens"];
   // llama.cpp takes text there, and says of a chat that it has no tokens.
   if (!Array.isArray(tokens) || tokens.length === 0) return await applyTemplate(ask, chat, tokenized);
   const written = await ask("/detokenize", { model: chat["model"], tokens });
-  const text = asText(fieldsOf(written)?.["prompt"]);
+  const text = asText(jsonAnswer(written)?.["prompt"]);
   return text === undefined ? { kind: "untold", why: missing("/detokenize", written) } : { kind: "text", text };
 }
 
 async function applyTemplate(ask: AskEngine, chat: JsonObject, tokenized: EngineReply): Promise<Rendered> {
   const applied = await ask("/apply-template", chat);
-  const text = asText(fieldsOf(applied)?.["prompt"]);
+  const text = asText(jsonAnswer(applied)?.["prompt"]);
   if (text !== undefined) return { kind: "text", text };
   if (applied.status === 400 || applied.status === 500) return { kind: "refused", words: wordsOf(applied) };
   return { kind: "untold", why: missing("/tokenize", tokenized) };
-}
-
-function fieldsOf({ status, text }: EngineReply) {
-  return jsonAnswer({ status, headers: {}, text });
 }
 
 function missing(path: string, { status }: EngineReply): string {

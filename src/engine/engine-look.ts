@@ -9,6 +9,7 @@ import { type Fields, asFields, asList, asText, jsonAnswer } from "./json-fields
 import { kvCapacity } from "./kv-capacity.ts";
 import type { ListedModel } from "./model-windows.ts";
 import { ENGINE_PROFILES, type EngineKind } from "./profile.ts";
+import { sglangServer } from "./sglang-server.ts";
 import type { SmallAnswer } from "./small-request.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -77,7 +78,7 @@ export class EngineLook {
       case "vllm":
         return asText((await this.json("/version"))?.["version"]);
       case "sglang":
-        return asText(((await this.json("/server_info")) ?? (await this.json("/get_server_info")))?.["version"]);
+        return asText((await sglangServer((path) => this.json(path)))?.["version"]);
       case "llama.cpp":
         return asText((await this.json("/props"))?.["build_info"]);
       case "ollama":

@@ -23,7 +23,7 @@ export function asCount(value: unknown): number | undefined {
 }
 
 /** The body of a 200 as a JSON object; undefined for another status or anything else. */
-export function jsonAnswer(answer: SmallAnswer | undefined): Fields | undefined {
+export function jsonAnswer(answer: Pick<SmallAnswer, "status" | "text"> | undefined): Fields | undefined {
   if (answer?.status !== 200) return undefined;
   try {
     return asFields(JSON.parse(answer.text));

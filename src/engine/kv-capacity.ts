@@ -2,6 +2,7 @@
 import { type Fields, asCount } from "./json-fields.ts";
 import { type MetricSample, readMetrics } from "./metrics-text.ts";
 import type { EngineKind } from "./profile.ts";
+import { sglangServer } from "./sglang-server.ts";
 
 /** Each resolves with undefined where the engine has no such answer. */
 export type KvQuestions = { metrics(): Promise<string | undefined>; json(path: string): Promise<Fields | undefined> };
@@ -11,9 +12,7 @@ export async function kvCapacity(kind: EngineKind, ask: KvQuestions): Promise<nu
     case "vllm":
       return vllmCapacity((await ask.metrics()) ?? "");
     case "sglang":
-      return asCount(
-        ((await ask.json("/server_info")) ?? (await ask.json("/get_server_info")))?.["max_total_num_tokens"],
-      );
+      return asCount((await sglangServer(ask.json))?.["max_total_num_tokens"]);
     default:
       return undefined;
   }

@@ -1,6 +1,7 @@
 /** How long the windows of an engine's models are: what it would take now, not what the model was trained for. */
 import { type Fields, asCount, asFields, asList, asText } from "./json-fields.ts";
 import type { EngineKind } from "./profile.ts";
+import { sglangServer } from "./sglang-server.ts";
 
 /** An entry of `/v1/models`, as the engine wrote it. */
 export type ListedModel = { id: string; fields: Fields };
@@ -53,7 +54,7 @@ async function compatible(listed: readonly ListedModel[], ask: AskJson): Promise
 async function sglang(listed: readonly ListedModel[], ask: AskJson): Promise<ModelWindows> {
   const windows = fromList(listed);
   if (windows.size === listed.length) return windows;
-  const server = (await ask("/server_info")) ?? (await ask("/get_server_info"));
+  const server = await sglangServer(ask);
   const window = asCount(server?.["context_length"]) ?? asCount(server?.["max_req_input_len"]);
   for (const { id } of listed) if (window !== undefined && !windows.has(id)) windows.set(id, window);
   return windows;

@@ -96,9 +96,7 @@ export class Meter {
   refused(error: GatewayError): void {
     this.#metered.seat?.leave();
     if (WITHOUT_ROW.has(error.code)) return;
-    const { broken } = this.#metered.prefix;
-    const end = { outcome: "error", finishReason: null, error, engine: null, cut: true, billed: false } as const;
-    const row = this.#row(end, broken);
+    const row = this.#row({ outcome: "error", finishReason: null, error, engine: null, cut: true, billed: false });
     const durable = this.#reservation?.void(row) ?? this.#ledger.record(row);
     durable.catch((thrown: unknown) => this.#observer.recordFailed(this.#metered.requestId, thrown));
   }
@@ -132,14 +130,15 @@ export class Meter {
   }
 
   #settle(end: End): Promise<void> {
-    const { line } = this.#metered.prefix;
-    if (!end.cut && line !== undefined && end.engine !== null && this.usage.cachedReported)
-      line.computed = { engine: end.engine, tokens: this.usage.prompt };
+    const { prefix, seat, model } = this.#metered;
     const { engine } = end;
-    const answered = engine === null ? undefined : this.#cacheReport(engine);
-    const evicted = this.#metered.seat?.leave(answered) === true;
-    if (evicted) this.#observer.prefixBroken(this.#metered.model, EVICTED.cause);
-    const row = this.#row(end, evicted ? EVICTED : this.#metered.prefix.broken);
+    if (!end.cut && prefix.line !== undefined && engine !== null && this.usage.cachedReported)
+      prefix.line.computed = { engine, tokens: this.usage.prompt };
+    if (seat?.leave(engine === null ? undefined : this.#cacheReport(engine)) === true) {
+      prefix.broken = EVICTED;
+      this.#observer.prefixBroken(model, EVICTED.cause);
+    }
+    const row = this.#row(end);
     this.#observer.settled(row, this.#metered.principal, end.error);
     const reservation = this.#reservation;
     if (reservation === undefined) return Promise.resolve();
@@ -178,8 +177,8 @@ export class Meter {
     };
   }
 
-  #row({ outcome, finishReason, error, engine, cut }: End, broken: PrefixBreak | undefined): UsageRow {
-    const { startedMs, repeatOf } = this.#metered;
+  #row({ outcome, finishReason, error, engine, cut }: End): UsageRow {
+    const { startedMs, repeatOf, prefix } = this.#metered;
     const likely = cut && this.#likely.guessed && engine === this.#likely.computed?.engine;
     return {
       ...this.#identity(),
@@ -192,7 +191,7 @@ export class Meter {
       firstTokenMs: this.#firstTokenMs,
       durationMs: Math.round(performance.now() - startedMs),
       repeatOf,
-      prefixBreak: broken?.text ?? null,
+      prefixBreak: prefix.broken?.text ?? null,
     };
   }
 }

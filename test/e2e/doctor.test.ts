@@ -5,26 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SimulatorOptions } from "../../src/simulator/options.ts";
 import type { Script } from "../../src/simulator/script.ts";
+import { type DoctorReport, GOOD_RESULTS, resultsOf } from "../support/doctor-report.ts";
 import { cleanEnvironment, runEvener } from "../support/evener.ts";
 import { simulate } from "../support/simulator.ts";
-
-type Check = { id: string; check: string; result: string; found: string; what_to_do: string | null };
-type Cell = {
-  tool_choice: string;
-  thinking: string;
-  streamed: boolean;
-  result: string;
-  outcome: string;
-  found: string;
-};
-type Document = {
-  engine: { url: string; kind: string; version: string | null };
-  model: string;
-  result: string;
-  requests: number;
-  checks: Check[];
-  tool_calls: Cell[];
-};
 
 let folder: string;
 beforeAll(() => {
@@ -37,16 +20,14 @@ const doctor = (args: string[], env: Record<string, string> = {}) =>
 
 async function examined(
   options: SimulatorOptions,
-): Promise<{ code: number | null; document: Document; bad: string[] }> {
+): Promise<{ code: number | null; document: DoctorReport; bad: string[] }> {
   const { url } = await simulate(options);
   const { code, stdout, stderr } = await doctor(["--engine", url, "--json"]);
   expect(stderr).toBe("");
-  const document = JSON.parse(stdout) as Document;
+  const document = JSON.parse(stdout) as DoctorReport;
   const bad = document.checks.filter(({ result }) => result === "bad").map(({ id }) => id);
   return { code, document, bad };
 }
-
-const resultsOf = ({ checks }: Document) => Object.fromEntries(checks.map(({ id, result }) => [id, result]));
 
 describe("a good engine", () => {
   it("is told for people, group by group, and is no failure", async () => {
@@ -70,27 +51,8 @@ describe("a good engine", () => {
     expect([code, bad]).toEqual([0, []]);
     expect(document).toMatchObject({ engine: { kind: "vllm", version: "0.32.0" }, model: "m", result: "warning" });
     expect(document.requests).toBeLessThanOrEqual(45);
-    expect(resultsOf(document)).toEqual({
-      engine: "ok",
-      models: "ok",
-      window: "ok",
-      tools_in_prompt: "ok",
-      late_system: "ok",
-      reasoning_parser: "ok",
-      tool_parser: "ok",
-      tool_parser_fits: "ok",
-      // It makes no grammar of a schema.
-      strict_tools: "warning",
-      text_under_none: "ok",
-      // The simulated model calls nothing by itself.
-      tool_choice_auto: "unknown",
-      tool_choice_required: "ok",
-      tool_choice_named: "ok",
-      prefix_caching: "ok",
-      cached_tokens: "ok",
-      kv_capacity: "ok",
-      running_usage: "ok",
-    });
+    // It makes no grammar of a schema.
+    expect(resultsOf(document)).toEqual({ ...GOOD_RESULTS, strict_tools: "warning" });
     expect(document.tool_calls).toHaveLength(18);
   });
 
@@ -211,7 +173,7 @@ describe("is refused in one line", () => {
       stderr: 'evener: the engine does not serve "c"; it serves: a, b\n',
     });
     const { code, stdout } = await doctor(["--engine", url, "--model", "b", "--json"]);
-    expect([code, (JSON.parse(stdout) as Document).model]).toEqual([0, "b"]);
+    expect([code, (JSON.parse(stdout) as DoctorReport).model]).toEqual([0, "b"]);
   });
 
   it("several engines of which none is named", async () => {

@@ -1,12 +1,11 @@
 /** More sessions than the engine's KV cache holds, through the built gateway: what people see of it, and how those wait that have no room. What it brings is measured on a real vLLM, in test/slow/vllm-kv.test.ts. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { type RunningEvener, startEvener } from "../support/evener.ts";
+import { readMetrics } from "../../src/engine/metrics-text.ts";
+import type { RunningEvener } from "../support/evener.ts";
 import { playSessions, type SessionsPlan } from "../support/kv-sessions.ts";
 import { send, simulate } from "../support/simulator.ts";
 import { waitUntil } from "../support/wait-until.ts";
+import { startWithConfig } from "../support/wire-gateway.ts";
 
 /** 11,200 tokens: two sessions of their first turns. */
 const ENGINE = { kvBlocks: 700, prefillSpeed: 10_000, decodeSpeed: 1_000 };
@@ -20,18 +19,14 @@ const PLAN = {
 } satisfies Omit<SessionsPlan, "url" | "key">;
 
 async function gatewayBefore(engine: string, kvAdmission: object): Promise<RunningEvener> {
-  const home = mkdtempSync(join(tmpdir(), "evener-kv-"));
-  onTestFinished(() => rmSync(home, { recursive: true, force: true }));
-  const file = join(home, "evener.json");
-  writeFileSync(file, JSON.stringify({ kv_admission: kvAdmission, timeouts: { ping_ms: 200 } }));
-  const evener = await startEvener({ engines: [engine], args: ["--config", file] });
+  const evener = await startWithConfig(engine, { kv_admission: kvAdmission, timeouts: { ping_ms: 200 } });
   onTestFinished(() => evener.stop());
   return evener;
 }
 
 async function metric(evener: RunningEvener, name: string): Promise<number> {
   const text = await (await fetch(`${evener.url}/metrics`)).text();
-  return Number(new RegExp(`^${name}{[^}]*} (\\S+)$`, "m").exec(text)?.[1] ?? Number.NaN);
+  return readMetrics(text, new Set([name]))[0]?.value ?? Number.NaN;
 }
 
 describe("sessions that do not fit the engine's KV cache together", () => {

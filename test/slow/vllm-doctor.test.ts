@@ -3,13 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type DoctorReport, GOOD_RESULTS, resultsOf } from "../support/doctor-report.ts";
 import { cleanEnvironment, runEvener } from "../support/evener.ts";
 import { type Vllm, type VllmOptions, startVllm } from "./support/vllm.ts";
-
-type Document = {
-  checks: { id: string; result: string; found: string; what_to_do: string | null }[];
-  tool_calls: { tool_choice: string; outcome: string; found: string }[];
-};
 
 describe("evener doctor on a real vLLM", () => {
   let home: string;
@@ -23,39 +19,21 @@ describe("evener doctor on a real vLLM", () => {
   });
   afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-  async function examine(options: Omit<VllmOptions, "model">): Promise<{ code: number | null; document: Document }> {
+  async function examine(
+    options: Omit<VllmOptions, "model">,
+  ): Promise<{ code: number | null; document: DoctorReport }> {
     vllm = await startVllm({ model: "tinyqwen3", ...options });
     const run = { cwd: home, env: cleanEnvironment(home), timeoutMs: 600_000 };
     const { code, stdout, stderr } = await runEvener(["doctor", "--engine", vllm.url, "--json"], run);
     expect(stderr).toBe("");
     // Nothing of it goes on in the engine.
     await vllm.idle();
-    return { code, document: JSON.parse(stdout) as Document };
+    return { code, document: JSON.parse(stdout) as DoctorReport };
   }
-  const resultsOf = ({ checks }: Document) => Object.fromEntries(checks.map(({ id, result }) => [id, result]));
 
   it("with a parser: each forced call comes, whole and streamed, whether it thinks or not", async () => {
     const { code, document } = await examine({});
-    expect(resultsOf(document)).toEqual({
-      engine: "ok",
-      models: "ok",
-      window: "ok",
-      tools_in_prompt: "ok",
-      late_system: "ok",
-      reasoning_parser: "ok",
-      tool_parser: "ok",
-      tool_parser_fits: "ok",
-      strict_tools: "ok",
-      text_under_none: "ok",
-      // Random weights call nothing by themselves.
-      tool_choice_auto: "unknown",
-      tool_choice_required: "ok",
-      tool_choice_named: "ok",
-      prefix_caching: "ok",
-      cached_tokens: "ok",
-      kv_capacity: "ok",
-      running_usage: "ok",
-    });
+    expect(resultsOf(document)).toEqual(GOOD_RESULTS);
     expect(code).toBe(0);
     const forced = document.tool_calls.filter(({ tool_choice }) => tool_choice !== "auto");
     expect(forced.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 12 }, () => "call"));

@@ -2,12 +2,9 @@
  * Four sessions on a real vLLM whose KV cache holds not quite three of them: without seats each pushes out the next one, and every prompt is
  * prefilled from its beginning; with them those whose run began first keep theirs.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startEvener } from "../support/evener.ts";
 import { cachedShare, playSessions, type Turn } from "../support/kv-sessions.ts";
+import { startWithConfig } from "../support/wire-gateway.ts";
 import { SERVED_MODEL, type Vllm, startVllm } from "./support/vllm.ts";
 
 /** A session has 4,800 tokens at its beginning, and 5,600 at its end. */
@@ -24,21 +21,15 @@ const PLAN = {
 };
 
 describe("more sessions than the KV cache of a real vLLM holds", () => {
-  const home = mkdtempSync(join(tmpdir(), "evener-kv-"));
   let vllm: Vllm;
 
   beforeAll(async () => {
     vllm = await startVllm({ model: "tinyqwen3", kvBlocks: KV_BLOCKS });
   });
-  afterAll(async () => {
-    await vllm?.stop();
-    rmSync(home, { recursive: true, force: true });
-  });
+  afterAll(() => vllm?.stop());
 
   const playWith = async (kvAdmission: object): Promise<{ turns: Turn[]; metrics: string; took: number }> => {
-    const file = join(home, "evener.json");
-    writeFileSync(file, JSON.stringify({ kv_admission: kvAdmission }));
-    const evener = await startEvener({ engines: [vllm.url], args: ["--config", file] });
+    const evener = await startWithConfig(vllm.url, { kv_admission: kvAdmission });
     try {
       const begun = performance.now();
       const turns = await playSessions({ ...PLAN, url: evener.url, key: evener.key });

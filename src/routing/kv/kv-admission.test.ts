@@ -23,7 +23,7 @@ const report = (prompt: number, cached?: number, computed?: number, engine = "e1
   firstAt: Date.now(),
 });
 
-function admission({ waitMs = WAIT_MS, capacity = CAPACITY } = {}) {
+function admission({ waitMs = WAIT_MS } = {}) {
   const evicted: { engine: string; first: boolean }[] = [];
   const kv = new KvAdmission({
     waitMs,
@@ -31,7 +31,7 @@ function admission({ waitMs = WAIT_MS, capacity = CAPACITY } = {}) {
     onEvicted: (engine, _figures, first) => evicted.push({ engine, first }),
     now: () => Date.now(),
   });
-  kv.learned("e1", capacity);
+  kv.learned("e1", CAPACITY);
   const ask = (conversation: Conversation, tokens: number, engine = "e1") =>
     kv.enter(engine, conversation, () => tokens);
   return { kv, evicted, ask };
