@@ -140,6 +140,19 @@ describe("the matrix", () => {
     });
   });
 
+  it("knows the failure of a grammar that cannot hold calls", async () => {
+    const wordless = {
+      error: { message: "Internal server error", type: "InternalServerError", param: null, code: 500 },
+    };
+    const cells = await cellsOf(() => ({ status: 500, text: JSON.stringify(wordless) }));
+    for (const finding of matrixFindings(cells, PARSER))
+      expect(finding).toMatchObject({
+        result: "bad",
+        found: "all 6 cells: 500: Internal server error",
+        advice: expect.stringContaining("--structured-outputs-config.backend xgrammar"),
+      });
+  });
+
   it("goes on where no answer comes", async () => {
     const ask = () => Promise.reject(new GatewayError("engine_timeout", "the engine sent nothing for 120 s"));
     const cells = await askForCalls(ask, SUBJECT, "auto");

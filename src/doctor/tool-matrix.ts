@@ -179,7 +179,8 @@ function adviceFor(
 ): string | undefined {
   switch (first.outcome) {
     case "refused":
-      return parser.missing ? "mended by the tool-call parser, see above" : undefined;
+      if (parser.missing) return "mended by the tool-call parser, see above";
+      return first.found === WORDLESS ? GRAMMAR_BACKEND : undefined;
     case "as text":
       return parser.advice;
     case "in reasoning":
@@ -206,6 +207,11 @@ function adviceFor(
   }
 }
 
+/** What vLLM says when the compiling of a grammar failed, as `chat-answer.ts` puts it. */
+const WORDLESS = "500: Internal server error";
+/** Measured on vLLM 0.32: with the backend "auto" the first schema that it is asked for chooses for all; with guidance no call can be held. */
+const GRAMMAR_BACKEND =
+  "if it is vLLM, start it anew with --structured-outputs-config.backend xgrammar: else one schema that xgrammar does not know, asked for first, breaks all calls that a grammar holds";
 const REASONING =
   "the reasoning parser does not fit: leave out --reasoning-parser, or give the one of the model's family";
 const KEEP_THINKING = "leave thinking on for this model (thinking_switch: none)";
