@@ -259,9 +259,10 @@ export type SaidOverflow = {
 
 /**
  * What an engine would take the request without. `tool-parser`: it cannot read calls out of the model's text. `schema-keywords`: it cannot
- * make a grammar of what a schema demands.
+ * make a grammar of what a schema demands. `constraint`: it failed without a word, as one does that cannot hold an answer to a grammar; of a
+ * request that demands none it is a failure like others.
  */
-export type Concession = "tool-parser" | "schema-keywords";
+export type Concession = "tool-parser" | "schema-keywords" | "constraint";
 
 /** A failure with its place in the table. `message` is shown to people; it never holds a stack, a key or a prompt. */
 export class GatewayError extends Error {

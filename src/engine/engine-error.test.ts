@@ -596,6 +596,13 @@ describe("what the engine would take otherwise", () => {
     [400, 'Grammar error: Unimplemented keys: ["uniqueItems"]', "schema-keywords"],
     [400, "Grammar error: regex parse error:\n    [\n    ^\nerror: unclosed character class", "schema-keywords"],
     [400, "Invalid grammar specification: 'triggers'", "schema-keywords"],
+    // With xgrammar alone.
+    [400, "Invalid structural tag specification.", "schema-keywords"],
+    [
+      400,
+      "Failed to transform json schema into a grammar: [15:00:57] <path>:83: Regex parsing error at position 2: Unicode character class escape sequence is not supported yet.",
+      "schema-keywords",
+    ],
     // Older and with other backends, as its users report.
     [400, "The provided JSON schema contains features not supported by xgrammar.", "schema-keywords"],
     [400, "Failed to transform json schema into a regex: unsupported", "schema-keywords"],
@@ -616,5 +623,19 @@ describe("what the engine would take otherwise", () => {
     const error = engineError(status, {}, json({ error: { message } }), context);
     expect(error.concession).toBe(concession);
     if (concession !== undefined) expect(error.code).toBe("engine_refused");
+  });
+
+  it("is a grammar, perhaps, where vLLM fails without a word, which stays a failure", () => {
+    // vLLM 0.32, recorded; the second as it stands in a stream.
+    const wordless = { message: "Internal server error", type: "InternalServerError", param: null, code: 500 };
+    const dead = { ...wordless, message: "EngineCore encountered an issue. See stack trace for the root cause." };
+    const read = [
+      engineError(500, {}, json({ error: wordless }), context),
+      engineStreamError({ error: wordless }, context),
+      engineError(500, {}, json({ error: dead }), context),
+      engineError(500, {}, "Internal Server Error", context),
+    ];
+    expect(read.map(({ concession }) => concession)).toEqual(["constraint", "constraint", undefined, undefined]);
+    for (const { code } of read) expect(code).toBe("engine_failed");
   });
 });

@@ -87,7 +87,10 @@ function classify(
       concession,
     });
   if (status >= 500)
-    return new GatewayError("engine_failed", withReason(`the engine failed (${status})`), { retryAfter: wait });
+    return new GatewayError("engine_failed", withReason(`the engine failed (${status})`), {
+      retryAfter: wait,
+      concession: isWordless(body) ? "constraint" : undefined,
+    });
   return new GatewayError("engine_failed", `the engine answered with status ${status}, which is no answer to a chat`);
 }
 
@@ -101,11 +104,17 @@ function isAboutModel(body: ErrorBody): boolean {
 /** What vLLM 0.32 says without `--tool-call-parser`, for each way to ask for tools; recorded. */
 const NO_TOOL_PARSER = /\brequires\b.{0,60}--tool-call-parser/;
 /**
- * vLLM, by its backends ("Grammar error: …", "Invalid grammar specification: …", "… features not supported by xgrammar", "Failed to transform
+ * vLLM, by its backends ("Grammar error: …", "Invalid grammar specification: …", "Invalid structural tag specification.", "… features not supported by xgrammar", "Failed to transform
  * json schema into a …", "Regex uses unsupported feature …") and SGLang; llama.cpp and what is built on it ("… failed to parse grammar", "JSON
  * schema conversion failed: …", "… JSON schema error at #: …", "Pattern must start with …", some with 500).
  */
-const NO_GRAMMAR = /grammar|json schema (into|conversion|error)|^regex uses unsupported|pattern must start with/i;
+const NO_GRAMMAR =
+  /grammar|structural tag|json schema (into|conversion|error)|^regex uses unsupported|pattern must start with/i;
+
+/** All that vLLM says when the compiling of a grammar failed, in a stream too; recorded from 0.32. */
+function isWordless(body: ErrorBody): boolean {
+  return body.type === "InternalServerError" && body.message === "Internal server error";
+}
 
 function concessionOf(status: number, message: string): Concession | undefined {
   if (status !== 400 && status !== 422 && status !== 500) return undefined;

@@ -58,6 +58,47 @@ describe("an engine without a parser for calls", () => {
   });
 });
 
+describe("an engine that fails where a grammar is to hold the answer", () => {
+  const strict = { ...tool("f"), strict: true };
+  const output = { type: "json-schema", name: "o", schema: { type: "string", pattern: "^a" } } as const;
+
+  test("is asked for a call without forcing it, each time anew", () => {
+    const concessions = new Concessions(() => true);
+    for (const toolChoice of [{ type: "required" }, { type: "tool", name: "f" }] as const) {
+      const forced = asked({ tools: [strict], toolChoice });
+      const again = concessions.concede("constraint", forced, {});
+      expect(again).toMatchObject({ request: { toolChoice: { type: "auto" } }, without: ["field:tool_choice"] });
+      expect(concessions.asking(forced.request, TARGET, {})).toMatchObject({ request: { toolChoice }, without: [] });
+    }
+  });
+
+  test("is asked with less for the grammar to hold: keywords, then what is strict", () => {
+    const concessions = new Concessions(() => true);
+    const first = concessions.concede("constraint", asked({ tools: [strict], output }), {});
+    expect(first).toMatchObject({
+      request: { tools: [{ strict: true }], output: { schema: { type: "string" } } },
+      without: ["schema:pattern"],
+    });
+    const second = concessions.concede("constraint", first!, {});
+    expect(second).toMatchObject({
+      request: { tools: [{ strict: false }] },
+      without: ["schema:pattern", "field:strict"],
+    });
+    // The shape of the output is left, and asked for.
+    expect(concessions.concede("constraint", second!, {})).toBeUndefined();
+  });
+
+  test("has failed for another reason where no grammar is asked for", () => {
+    const concessions = new Concessions(() => true);
+    const free = asked({ tools: [tool("f", { type: "string", pattern: "^a" })], toolChoice: { type: "auto" } });
+    expect(concessions.concede("constraint", free, {})).toBeUndefined();
+    const asText = { ...asked({ tools: [strict], toolChoice: { type: "required" } }) };
+    expect(
+      concessions.concede("constraint", { ...asText, target: { ...TARGET, callsAsText: true } }, {}),
+    ).toBeUndefined();
+  });
+});
+
 describe("schemas that an engine's grammar does not know", () => {
   const url = { type: "object", properties: { url: { type: "string", format: "uri" } } };
   const plain = { type: "object", properties: { url: { type: "string" } } };
@@ -84,6 +125,16 @@ describe("schemas that an engine's grammar does not know", () => {
     const others = asked({ tools: [tool("g", url)] }).request;
     expect(concessions.asking(others, TARGET, {}).request).toBe(others);
     expect(concessions.asking(later.request, { ...TARGET, model: "n" }, {}).without).toEqual([]);
+  });
+
+  test("of strict tools hold nothing where plain ones are refused too, from then on", () => {
+    const concessions = new Concessions(() => true);
+    const whole = asked({ tools: [{ ...tool("f", url), strict: true }, tool("g")] });
+    const first = concessions.concede("schema-keywords", whole, {})!;
+    const second = concessions.concede("schema-keywords", first, {})!;
+    expect(second.request.tools).toEqual([{ ...tool("f", plain), strict: false }, tool("g")]);
+    expect(concessions.concede("schema-keywords", second, {})).toBeUndefined();
+    expect(concessions.asking(whole.request, TARGET, {})).toEqual(second);
   });
 
   test("are refused for good where there is nothing to drop", () => {

@@ -1,10 +1,10 @@
 /**
- * What engines took requests without: a tool choice where they have no parser for calls, keywords of schemas that their grammar does not
- * know. A refusal is answered by asking again in that form; what it was about is remembered, so that the next request is put so from the start.
+ * What engines took requests without: a tool choice where they have no parser for calls or no grammar that forces one, keywords of schemas that
+ * their grammar does not know. A refusal is answered by asking again in that form; what it was about is remembered, so that the next request is put so from the start.
  */
 import { hash } from "node:crypto";
 import type { Concession } from "../conversation/errors.ts";
-import type { ChatRequest } from "../conversation/request.ts";
+import type { ChatRequest, FunctionTool, Tool } from "../conversation/request.ts";
 import type { ChatTarget } from "../engine/encode-chat.ts";
 import { plainSchema } from "../engine/plain-schema.ts";
 
@@ -44,7 +44,11 @@ export class Concessions {
     let asking: Asking = { request, target, without: [] };
     const until = this.#parserless.get(replica);
     if (until !== undefined && until > this.#now()) asking = this.#withoutParser(asking) ?? asking;
-    if (this.#refused.size > 0 && this.#refused.has(schemasOf(asking))) asking = withPlainSchemas(asking) ?? asking;
+    while (this.#refused.size > 0 && this.#refused.has(schemasOf(asking))) {
+      const less = withLessGrammar(asking);
+      if (less === undefined) break;
+      asking = less;
+    }
     return asking;
   }
 
@@ -57,22 +61,24 @@ export class Concessions {
         return again;
       }
       case "schema-keywords": {
-        const again = withPlainSchemas(asking);
+        const again = withLessGrammar(asking);
         if (again !== undefined) this.#remember(schemasOf(asking));
         return again;
       }
+      case "constraint":
+        // Nothing is remembered: the failure may have been of another kind, and costs no prefill.
+        if (isForced(asking.request)) return withoutForce(asking);
+        return holdsAnswer(asking.request) ? withLessGrammar(asking) : undefined;
     }
   }
 
   /** The tools stay in the prompt; calls are found in the text (recovered-calls.ts). None can then be forced. */
   #withoutParser({ request, target, without }: Asking): Asking | undefined {
     if (target.callsAsText === true || !this.#recovers(target.model)) return undefined;
-    const { toolChoice } = request;
-    const forced = toolChoice?.type === "required" || toolChoice?.type === "tool";
     return {
       request,
       target: { ...target, callsAsText: true },
-      without: forced ? [...without, "field:tool_choice"] : without,
+      without: isForced(request) ? [...without, "field:tool_choice"] : without,
     };
   }
 
@@ -84,6 +90,11 @@ export class Concessions {
       return;
     }
   }
+}
+
+/** What to give up next for a grammar: bounds of values before the shape itself. */
+function withLessGrammar(asking: Asking): Asking | undefined {
+  return withPlainSchemas(asking) ?? withoutStrict(asking);
 }
 
 function withPlainSchemas({ request, target, without }: Asking): Asking | undefined {
@@ -100,6 +111,32 @@ function withPlainSchemas({ request, target, without }: Asking): Asking | undefi
     ...(output?.type === "json-schema" && { output: { ...output, schema: plain(output.schema) } }),
   };
   return dropped.size === 0 ? undefined : { request: again, target, without: [...without, ...dropped] };
+}
+
+/** The model may write other arguments then; its client checks them as ever. */
+function withoutStrict({ request, target, without }: Asking): Asking | undefined {
+  if (!request.tools.some(isStrict)) return undefined;
+  const tools = request.tools.map((tool) => (isStrict(tool) ? { ...tool, strict: false } : tool));
+  return { request: { ...request, tools }, target, without: [...without, "field:strict"] };
+}
+
+/** The model may answer with text then; whoever forced a call is told. */
+function withoutForce({ request, target, without }: Asking): Asking | undefined {
+  if (target.callsAsText === true) return undefined;
+  return { request: { ...request, toolChoice: { type: "auto" } }, target, without: [...without, "field:tool_choice"] };
+}
+
+function isForced({ toolChoice }: ChatRequest): boolean {
+  return toolChoice?.type === "required" || toolChoice?.type === "tool";
+}
+
+function isStrict(tool: Tool): tool is FunctionTool {
+  return tool.type === "function" && tool.strict === true;
+}
+
+/** Whether a grammar keeps the model to something, though no call is forced. */
+function holdsAnswer({ tools, output }: ChatRequest): boolean {
+  return output?.type === "json-schema" || tools.some(isStrict);
 }
 
 function schemasOf({ request: { tools, output }, target }: Asking): string {

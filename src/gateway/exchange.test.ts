@@ -282,16 +282,34 @@ describe("Exchange", () => {
     });
   });
 
-  test("asks again without what the engine does not take, once for each kind of refusal", async () => {
+  test("asks again without what the engine does not take, as long as there is something to give up", async () => {
     const refused = (message: string): Attempt => ({ status: 400, body: JSON.stringify({ error: { message } }) });
     const noParser = refused('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set');
     const noGrammar = refused("Grammar error: Unknown format: cron");
     const answered = await play([noParser, noGrammar, tooLong, hello], { refit: ["as text", "plain", "shorter"] });
     expect(answered).toMatchObject({ bodies: ["first", "as text", "plain", "shorter"], end: { type: "finish" } });
+    expect(await play([noGrammar, noGrammar, hello], { refit: ["plain", "free"] })).toMatchObject({
+      bodies: ["first", "plain", "free"],
+      end: { type: "finish" },
+    });
     for (const refusal of [noParser, noGrammar]) {
       const told = { type: "error", error: { code: "engine_refused" } };
       expect((await play([refusal, refusal])).end).toMatchObject(told);
       expect((await play([refusal], { refit: [] })).end).toMatchObject(told);
+    }
+  });
+
+  test("asks again with less after a failure that may be the grammar's, and elsewhere where it was not", async () => {
+    const error = { message: "Internal server error", type: "InternalServerError", code: 500 };
+    const failed: Attempt[] = [{ status: 500, body: JSON.stringify({ error }) }, { chunks: [{ error }] }];
+    for (const attempt of failed) {
+      const less = await play([attempt, hello], { replicas: 2 });
+      expect(less).toMatchObject({ bodies: ["first", "refitted"], engines: ["http://e0", "http://e0"] });
+      const other = await play([attempt, hello], { replicas: 2, refit: [] });
+      expect(other).toMatchObject({ bodies: ["first", "first"], engines: ["http://e0", "http://e1"] });
+      expect(other.end).toMatchObject({ type: "finish" });
+      const nowhere = await play([attempt], { refit: [] });
+      expect(nowhere.end).toMatchObject({ type: "error", error: { code: "engine_failed" } });
     }
   });
 

@@ -2,7 +2,7 @@
  * One answer from the engines: calls a replica, reads its stream, and tries again where that is invisible to the client.
  * It knows engines and events; it knows neither wires nor clients.
  */
-import { type Concession, GatewayError } from "../conversation/errors.ts";
+import { GatewayError } from "../conversation/errors.ts";
 import { toByteText } from "../conversation/byte-text.ts";
 import type { ErrorEvent, FinishEvent, StreamEvent } from "../conversation/stream-event.ts";
 import type { UsageFold } from "../conversation/usage.ts";
@@ -46,7 +46,8 @@ export type ExchangePlan<Info extends EngineInfo> = {
   errorContext: EngineErrorContext;
   /**
    * Asked when an engine says that the request does not fit its window, or what else is wrong with it for this engine: a body that it may
-   * take, or the error to show. Only while the client has seen nothing, and once for each kind of refusal.
+   * take. Rejects with the same error where nothing is left to give up, else with the error to show. Only while the client has seen nothing,
+   * and once about the window.
    */
   amend(error: GatewayError, refused: EngineState<Info>): Promise<string>;
   /** Told of every failed attempt, so that the engine's state can be looked at. */
@@ -80,8 +81,8 @@ export class Exchange<Info extends EngineInfo> {
   #over = false;
   #cut = false;
   #held = false;
-  /** Made when it is needed: most requests are never refused. */
-  #amended: Set<Concession | "window"> | undefined;
+  /** Whether the request was fitted anew into the window. */
+  #refitted = false;
   #retriedEmpty = false;
   /** Whether the replica has said anything, if only a refusal. */
   #heard = false;
@@ -267,15 +268,24 @@ export class Exchange<Info extends EngineInfo> {
       this.#end({ type: "error", error });
       return;
     }
-    const amendable = error.code === "prompt_too_long" ? "window" : error.concession;
-    if (amendable !== undefined && replica !== undefined && this.#amended?.has(amendable) !== true) {
-      (this.#amended ??= new Set()).add(amendable);
+    const tooLong = error.code === "prompt_too_long";
+    if (replica !== undefined && (tooLong ? !this.#refitted : error.concession !== undefined)) {
+      this.#refitted ||= tooLong;
       this.#plan.amend(error, replica).then(
         (body) => this.#again(body),
-        (thrown: unknown) => this.#end({ type: "error", error: thrown instanceof GatewayError ? thrown : error }),
+        (thrown: unknown) => {
+          if (thrown === error) this.#elsewhere(error);
+          else this.#end({ type: "error", error: thrown instanceof GatewayError ? thrown : error });
+        },
       );
       return;
     }
+    this.#elsewhere(error);
+  }
+
+  /** Goes on with the same body where that may help, or ends. */
+  #elsewhere(error: GatewayError): void {
+    if (this.#over) return;
     const place = this.#attempts < MOST_ATTEMPTS ? this.#placeAfter(error) : undefined;
     if (place === undefined) {
       this.#end({ type: "error", error });

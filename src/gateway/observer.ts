@@ -18,8 +18,8 @@ export type Observer = {
   /** An attempt on an engine failed; the client may have seen nothing of it. */
   attemptFailed(requestId: string, engine: string, error: GatewayError): void;
   /**
-   * An engine refused a request and is asked again without what it does not take: once for each tool choice in a while, and for each set of
-   * schemas. `without` names what was given up, as in `ignored`.
+   * An engine refused a request and is asked again without what it does not take: once for each tool choice in a while, for each set of
+   * schemas, and each time that it fails at a grammar. `without` names what was given up, as in `ignored`.
    */
   conceded(requestId: string, engine: string, refusal: GatewayError, without: readonly string[]): void;
   /** A call was found in the model's text; `repair` says what had to be done. */
@@ -34,6 +34,8 @@ export type Observer = {
 
 /** Metrics count everything; the log has a line for each request, and for what somebody may want to look into. */
 export function createObserver(log: Logger, metrics: Metrics): Observer {
+  /** Engines of which it was said that no grammar holds their answers. */
+  const heldNothing = new Set<string>();
   return {
     settled(row, principal, error) {
       const entry = logEntry(row, principal);
@@ -63,11 +65,19 @@ export function createObserver(log: Logger, metrics: Metrics): Observer {
           said,
           "the engine has no tool-call parser; until it is started with one (evener doctor says which), calls are read from the model's text",
         );
-      else
+      else if (refusal.concession === "schema-keywords")
         log.warn(
           { ...said, without },
           "the engine cannot make a grammar of schemas; it is asked without these keywords",
         );
+      else if (!heldNothing.has(engine)) {
+        // Each such request fails anew.
+        heldNothing.add(engine);
+        log.warn(
+          { ...said, without },
+          "the engine failed where a grammar was to hold the answer; such requests are asked again without (vLLM may need --structured-outputs-config.backend xgrammar)",
+        );
+      }
     },
     callRecovered(requestId, model, repair) {
       metrics.callRecovered(model, repair);

@@ -1,7 +1,7 @@
 /** Requests that an engine takes only in another form: without a tool choice, or without what its grammars do not know of schemas. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { RunningEvener } from "../support/evener.ts";
-import { DONE, finish, role, say, usage } from "../support/wire-chunks.ts";
+import { DONE, finish, frame, role, say, usage } from "../support/wire-chunks.ts";
 import { type WireAnswer, type WireEngine, startWireEngine } from "../support/wire-engine.ts";
 import { WIRES, type WireName, ask, post, readWhole, startWithConfig, stream } from "../support/wire-gateway.ts";
 
@@ -24,6 +24,11 @@ const refused = (message: string): WireAnswer => ({
 });
 const NO_PARSER = refused('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set');
 const NO_GRAMMAR = refused("Failed to initialize samplers: failed to parse grammar");
+
+/** As vLLM 0.32 says it of a grammar that it could not compile: behind a 200. */
+const WORDLESS: WireAnswer = {
+  steps: [role, frame({ error: { message: "Internal server error", type: "InternalServerError", code: 500 } }), DONE],
+};
 
 const answer = (...texts: string[]): WireAnswer => ({ steps: [role, ...texts.map(say), finish(), usage(40, 9), DONE] });
 
@@ -84,6 +89,25 @@ describe("An engine that takes a request only in another form", () => {
       const sent = engine.requests.slice(before).map(({ text }) => JSON.parse(text) as Record<string, unknown>);
       const asText = { tool_choice: "none", skip_special_tokens: false, tools: [{ type: "function" }] };
       expect(sent.slice(wire === "anthropic" ? 1 : 0)).toMatchObject([asText, asText]);
+    });
+
+    it("is asked for a call without forcing it where it fails at that", async () => {
+      const before = engine.requests.length;
+      const forced = { ...tools(wire, "forced"), tool_choice: wire === "anthropic" ? { type: "any" } : "required" };
+      const body = ask({ ...forced, model: "plain-model" });
+      engine.next(WORDLESS, answer("No need."));
+      const { headers, text } = await post(evener, wire, body);
+      expect(readWhole(wire, text)).toMatchObject({ text: "No need.", calls: [] });
+      expect(headers["x-evener-ignored"]).toBe("field:tool_choice");
+      const sent = engine.requests.slice(before).map(({ text: json }) => JSON.parse(json) as Record<string, unknown>);
+      expect(sent.map(({ tool_choice }) => tool_choice)).toEqual(["required", "auto"]);
+      expect(sent[1]).toEqual({ ...sent[0], tool_choice: "auto" });
+    });
+
+    it("has failed where nothing held its answer", async () => {
+      engine.next(WORDLESS);
+      const { status, text } = await post(evener, wire, ask({ ...tools(wire, "auto"), model: "plain-model" }));
+      expect([status, text]).toEqual([502, expect.stringContaining("Internal server error")]);
     });
 
     it("refuses tools where nobody is to look for calls in the text", async () => {
