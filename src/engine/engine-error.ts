@@ -104,9 +104,9 @@ function isAboutModel(body: ErrorBody): boolean {
 /** What vLLM 0.32 says without `--tool-call-parser`, for each way to ask for tools; recorded. */
 const NO_TOOL_PARSER = /\brequires\b.{0,60}--tool-call-parser/;
 /**
- * vLLM, by its backends ("Grammar error: …", "Invalid grammar specification: …", "Invalid structural tag specification.", "… features not supported by xgrammar", "Failed to transform
- * json schema into a …", "Regex uses unsupported feature …") and SGLang; llama.cpp and what is built on it ("… failed to parse grammar", "JSON
- * schema conversion failed: …", "… JSON schema error at #: …", "Pattern must start with …", some with 500).
+ * vLLM, by its backends ("Grammar error: …", "Invalid grammar specification: …", "Invalid structural tag specification.", "… features not
+ * supported by xgrammar", "Failed to transform json schema into a …", "Regex uses unsupported feature …") and SGLang; llama.cpp and what is built
+ * on it ("… failed to parse grammar", "JSON schema conversion failed: …", "… JSON schema error at #: …", "Pattern must start with …", some with 500).
  */
 const NO_GRAMMAR =
   /grammar|structural tag|json schema (into|conversion|error)|^regex uses unsupported|pattern must start with/i;

@@ -1,6 +1,7 @@
 /**
- * What engines took requests without: a tool choice where they have no parser for calls or no grammar that forces one, keywords of schemas that
- * their grammar does not know. A refusal is answered by asking again in that form; what it was about is remembered, so that the next request is put so from the start.
+ * What engines took requests without: a tool choice where they have no parser for calls or no grammar that forces one, keywords of schemas
+ * that their grammar does not know. A refusal is answered by asking again in that form; what it was about is remembered, so that the next
+ * request is put so from the start.
  */
 import { hash } from "node:crypto";
 import type { Concession } from "../conversation/errors.ts";

@@ -299,17 +299,18 @@ describe("Exchange", () => {
     }
   });
 
-  test("asks again with less after a failure that may be the grammar's, and elsewhere where it was not", async () => {
+  test("asks again with less after a failure that may be the grammar's, once no other replica takes it whole", async () => {
     const error = { message: "Internal server error", type: "InternalServerError", code: 500 };
-    const failed: Attempt[] = [{ status: 500, body: JSON.stringify({ error }) }, { chunks: [{ error }] }];
-    for (const attempt of failed) {
-      const less = await play([attempt, hello], { replicas: 2 });
-      expect(less).toMatchObject({ bodies: ["first", "refitted"], engines: ["http://e0", "http://e0"] });
-      const other = await play([attempt, hello], { replicas: 2, refit: [] });
+    const failures: Attempt[] = [{ status: 500, body: JSON.stringify({ error }) }, { chunks: [{ error }] }];
+    for (const failure of failures) {
+      expect(await play([failure, hello])).toMatchObject({ bodies: ["first", "refitted"], end: { type: "finish" } });
+      const other = await play([failure, hello], { replicas: 2 });
       expect(other).toMatchObject({ bodies: ["first", "first"], engines: ["http://e0", "http://e1"] });
-      expect(other.end).toMatchObject({ type: "finish" });
-      const nowhere = await play([attempt], { refit: [] });
-      expect(nowhere.end).toMatchObject({ type: "error", error: { code: "engine_failed" } });
+      const neither = await play([failure, failure, hello], { replicas: 2 });
+      expect(neither).toMatchObject({ bodies: ["first", "first", "refitted"], end: { type: "finish" } });
+      expect(neither.engines).toEqual(["http://e0", "http://e1", "http://e1"]);
+      const nothing = await play([failure], { refit: [] });
+      expect(nothing.end).toMatchObject({ type: "error", error: { code: "engine_failed" } });
     }
   });
 

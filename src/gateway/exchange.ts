@@ -46,8 +46,7 @@ export type ExchangePlan<Info extends EngineInfo> = {
   errorContext: EngineErrorContext;
   /**
    * Asked when an engine says that the request does not fit its window, or what else is wrong with it for this engine: a body that it may
-   * take. Rejects with the same error where nothing is left to give up, else with the error to show. Only while the client has seen nothing,
-   * and once about the window.
+   * take, or the error to show. Only while the client has seen nothing and no other replica may take it as it is, and once about the window.
    */
   amend(error: GatewayError, refused: EngineState<Info>): Promise<string>;
   /** Told of every failed attempt, so that the engine's state can be looked at. */
@@ -268,31 +267,22 @@ export class Exchange<Info extends EngineInfo> {
       this.#end({ type: "error", error });
       return;
     }
-    const tooLong = error.code === "prompt_too_long";
-    if (replica !== undefined && (tooLong ? !this.#refitted : error.concession !== undefined)) {
-      this.#refitted ||= tooLong;
-      this.#plan.amend(error, replica).then(
-        (body) => this.#again(body),
-        (thrown: unknown) => {
-          if (thrown === error) this.#elsewhere(error);
-          else this.#end({ type: "error", error: thrown instanceof GatewayError ? thrown : error });
-        },
-      );
+    const place = this.#attempts < MOST_ATTEMPTS ? this.#placeAfter(error) : undefined;
+    if (place !== undefined) {
+      this.#place = place;
+      this.#again(this.#body);
       return;
     }
-    this.#elsewhere(error);
-  }
-
-  /** Goes on with the same body where that may help, or ends. */
-  #elsewhere(error: GatewayError): void {
-    if (this.#over) return;
-    const place = this.#attempts < MOST_ATTEMPTS ? this.#placeAfter(error) : undefined;
-    if (place === undefined) {
+    const tooLong = error.code === "prompt_too_long";
+    if (replica === undefined || (tooLong ? this.#refitted : error.concession === undefined)) {
       this.#end({ type: "error", error });
       return;
     }
-    this.#place = place;
-    this.#again(this.#body);
+    this.#refitted ||= tooLong;
+    this.#plan.amend(error, replica).then(
+      (body) => this.#again(body),
+      (thrown: unknown) => this.#end({ type: "error", error: thrown instanceof GatewayError ? thrown : error }),
+    );
   }
 
   /**
