@@ -1,6 +1,6 @@
 /**
  * THE request path, from a client's POST to its settled usage row, readable top to bottom:
- * authenticate → decode → resolve model → pick replica → fit the window → wait for a seat → reserve → stream, metered → settle → end.
+ * authenticate → decode → resolve model → pick replica → fit the window → reserve → wait for a seat → stream, metered → settle → end.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { credentialsOf } from "../admission/credentials.ts";
@@ -38,6 +38,7 @@ export async function handleChat(
   const startedAt = new Date();
   const startedMs = performance.now();
   let clientGone: () => void = () => {};
+  let leaveQueue: (() => void) | undefined;
   let answer: AnswerSink | undefined;
   const refuse = (error: GatewayError): void => {
     gateway.observer.refused(requestId, codec.name, error);
@@ -50,8 +51,9 @@ export async function handleChat(
     place: -1,
     running: undefined,
     stop(error) {
-      if (answering.running !== undefined) answering.running.stop(error);
-      else refuse(error);
+      if (answering.running !== undefined) return answering.running.stop(error);
+      refuse(error);
+      leaveQueue?.();
     },
   };
   const reply = new Reply(
@@ -109,7 +111,6 @@ export async function handleChat(
     // From here on a streaming client sees signs of life: documents may take long to read, and prompts to count.
     const sink = decoded.stream ? new StreamingSink(sinkOptions, gateway.silence) : new CollectingSink(sinkOptions);
     answer = sink;
-    let leaveQueue: (() => void) | undefined;
     clientGone = () => {
       sink.dispose();
       leaveQueue?.();
@@ -119,15 +120,23 @@ export async function handleChat(
     const request = (metered.request = await prepareDocuments(known.request));
     const prompt = encodePrompt(request, target);
     const fit = await fitPrompt(gateway, request, model, replica, target, prompt);
+    let unpayable = false;
+    const cap = await meter.reserve(fit, () => {
+      if (answering.running === undefined) unpayable = true;
+      else answering.running.endAtLimit();
+    });
+    // The client may have left while money was held for it.
+    if (reply.ended) return meter.release();
+    if (cap !== undefined) Object.assign(headers, codec.usageLimitHeaders?.(cap));
+    if (fit.clampedTo !== undefined) headers[MAX_TOKENS_HEADER] = String(fit.clampedTo);
+
+    // Only now: who cannot pay need not wait to be told, and a wait's first sign of life takes the headers along.
     const seat = kvSeat(gateway, metered, replica, fit.body);
     if (seat !== undefined && "giveUp" in seat) {
       leaveQueue = seat.giveUp;
       metered.seat = await seat.seat;
       if (reply.ended) return meter.release();
     } else metered.seat = seat;
-    const cap = await meter.reserve(fit, () => exchange.endAtLimit());
-    // The client may have left while money was held for it.
-    if (reply.ended) return meter.release();
 
     // What came together was picked before any of it was in flight, and replicas may be down by now.
     if (replicas.length > 1) replicas = sameKindFirst(replicaOrder(model.replicas, affinity), replica.info?.kind);
@@ -138,8 +147,6 @@ export async function handleChat(
     meter.begins(prefix, replicas[0]!.address.name);
     if (prefix.broken !== undefined) gateway.observer.prefixBroken(model.id, prefix.broken.cause);
     if (ignored.length > 0) gateway.observer.ignored(codec.name, ignored);
-    if (fit.clampedTo !== undefined) headers[MAX_TOKENS_HEADER] = String(fit.clampedTo);
-    if (cap !== undefined) Object.assign(headers, codec.usageLimitHeaders?.(cap));
 
     const settle = (end: Omit<End, "engine" | "cut">): Promise<void> =>
       meteredBy.settle({ ...end, engine: exchange.replica?.address.name ?? null, cut: exchange.cut });
@@ -207,6 +214,7 @@ export async function handleChat(
     );
     exchange.start();
     answering.running = exchange;
+    if (unpayable) exchange.endAtLimit();
   } catch (thrown) {
     const error = toGatewayError(thrown);
     meter?.refused(error);
