@@ -3,6 +3,7 @@
  * cells of it wrong: a forced call while thinking is off, say, comes back as nothing at all.
  */
 import type { JsonObject } from "../conversation/request.ts";
+import { WORDLESS } from "../engine/engine-error.ts";
 import { ENGINE_PROFILES } from "../engine/profile.ts";
 import type { AskEngine } from "./ask-engine.ts";
 import { type ChatAnswer, type Refused, askChat } from "./chat-answer.ts";
@@ -180,7 +181,7 @@ function adviceFor(
   switch (first.outcome) {
     case "refused":
       if (parser.missing) return "mended by the tool-call parser, see above";
-      return first.found === WORDLESS ? GRAMMAR_BACKEND : undefined;
+      return first.found === `500: ${WORDLESS}` ? GRAMMAR_BACKEND : undefined;
     case "as text":
       return parser.advice;
     case "in reasoning":
@@ -207,8 +208,6 @@ function adviceFor(
   }
 }
 
-/** What vLLM says when the compiling of a grammar failed, as `chat-answer.ts` puts it. */
-const WORDLESS = "500: Internal server error";
 /** Measured on vLLM 0.32: with the backend "auto" the first schema that it is asked for chooses for all; with guidance no call can be held. */
 const GRAMMAR_BACKEND =
   "if it is vLLM, start it anew with --structured-outputs-config.backend xgrammar: else one schema that xgrammar does not know, asked for first, breaks all calls that a grammar holds";

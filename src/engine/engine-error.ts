@@ -112,8 +112,10 @@ const NO_GRAMMAR =
   /grammar|structural tag|json schema (into|conversion|error)|^regex uses unsupported|pattern must start with/i;
 
 /** All that vLLM says when the compiling of a grammar failed, in a stream too; recorded from 0.32. */
+export const WORDLESS = "Internal server error";
+
 function isWordless(body: ErrorBody): boolean {
-  return body.type === "InternalServerError" && body.message === "Internal server error";
+  return body.type === "InternalServerError" && body.message === WORDLESS;
 }
 
 function concessionOf(status: number, message: string): Concession | undefined {
