@@ -8,7 +8,7 @@ import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
 import type { Journal } from "./journal/journal.ts";
-import type { Count, CountRecord } from "./journal/records.ts";
+import { type Count, type CountRecord, checkpointItem } from "./journal/records.ts";
 import type { KnownTerms } from "./known-terms.ts";
 import type { LiveRequest } from "./live-request.ts";
 import type { Presence } from "./presence.ts";
@@ -24,6 +24,8 @@ export type Checkpointer = {
   end(request: LiveRequest): () => void;
   /** A checkpoint of this request now. */
   check(request: LiveRequest): void;
+  /** Renews the lease of a hold that is no request's. */
+  renew(requestId: string, checkpoint: number): void;
   /** Resolves when the database knows what the journal has been told so far. */
   flush(): Promise<void>;
   readonly live: number;
@@ -40,6 +42,8 @@ export type CheckpointerParts = {
   known: KnownTerms;
   leaseMs: number;
   everyMs: number;
+  /** Called with each look at the requests in flight. */
+  onTick: () => void;
   onProblem: (what: string, error?: unknown) => void;
 };
 
@@ -47,7 +51,7 @@ const MOST_A_STATEMENT = 512;
 const AWAY = "database away";
 
 export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
-  const { store, owner, journal, journalAll, presence, known, leaseMs, everyMs, onProblem } = parts;
+  const { store, owner, journal, journalAll, presence, known, leaseMs, everyMs, onTick, onProblem } = parts;
   const live = new InFlight<LiveRequest>();
   const ending = new InFlight<Placed & { count: Count; until: number }>();
 
@@ -110,7 +114,17 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     noting = false;
   };
 
+  /** What ends before, as short answers do, never needs one. */
+  const ownHold = async (request: LiveRequest): Promise<void> => {
+    try {
+      await request.own();
+    } catch (error) {
+      onProblem("a request could not be given a hold of its own", error);
+    }
+  };
+
   const tick = (): void => {
+    onTick();
     const now = performance.now();
     const { away } = presence;
     /** A note is of all live requests, also of those that stand still. */
@@ -125,10 +139,12 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
         if (grown || renew) journaled.push(toCount(checkAlone(request)));
         return;
       }
-      if (heldBy === "store" && inStore) {
+      if (request.unowned && now - request.begunAt > everyMs / 2) void ownHold(request);
+      // The count may be there before the hold is.
+      if ((heldBy === "store" || request.owning !== undefined) && inStore) {
         news ||= grown;
         if (request.counts.output > 0) noted.push(toCount(request.count()));
-      } else if (grown) {
+      } else if (grown && (journalAll || !request.unowned)) {
         journaled.push(toCount(request.count()));
         if (heldBy === "store") unnoted = true;
       }
@@ -159,9 +175,17 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     },
     check(request) {
       const { heldBy } = request;
-      if (request.busy || request.place < 0 || heldBy === "none") return;
-      if (heldBy === "known" || presence.away) toJournal([toCount(checkAlone(request))]);
+      if (request.busy || request.place < 0) return;
+      if (request.unowned) void ownHold(request);
+      else if (heldBy === "none") return;
+      else if (heldBy === "known" || presence.away) toJournal([toCount(checkAlone(request))]);
       else void checkInStore(request);
+    },
+    renew(requestId, checkpoint) {
+      toStore.add(checkpointItem([requestId, checkpoint, 0, 0, 0, 0, 0])).catch((error: unknown) => {
+        if (isStoreAway(error)) presence.fail();
+        else onProblem("a standing hold could not be renewed", error);
+      });
     },
     async flush() {
       const behind: Promise<void>[] = [];

@@ -3,7 +3,7 @@ import { type KnownTerms, createKnownTerms } from "./known-terms.ts";
 import type { MoneyChange } from "./money-change.ts";
 import type { ReserveItem, ReserveResult } from "./statements.ts";
 
-const PRICE = { id: 1, inputUncached: 1_000n, cacheRead: 1_000n, cacheWrite: 1_000n, output: 1_000n };
+const PRICE = { id: 1, until: null, inputUncached: 1_000n, cacheRead: 1_000n, cacheWrite: 1_000n, output: 1_000n };
 
 /** Costs `output` nano-USD at PRICE. */
 function item(output: number, given: Partial<ReserveItem> = {}): ReserveItem {
@@ -29,7 +29,7 @@ function heard(given: Partial<ReserveResult> = {}): ReserveResult {
 const UNPRICED = heard({ accountId: null, price: null });
 
 function knowing(given: Partial<ReserveResult>): KnownTerms {
-  const known = createKnownTerms(true);
+  const known = createKnownTerms();
   known.learn(item(0), heard(given), performance.now());
   return known;
 }
@@ -57,7 +57,7 @@ test("a key is let in as far as its own budgets and what it shares with others l
 
 test("an answer that was overtaken by a newer one, or by a change, is not believed", () => {
   const [before, later] = [performance.now() - 2, performance.now()];
-  const known = createKnownTerms(true);
+  const known = createKnownTerms();
   known.learn(item(0), heard({ tenantUnspent: 10n }), later);
   known.learn(item(0), heard({ tenantUnspent: 99n, price: { ...PRICE, id: 2 } }), before);
   expect(known.admit(item(11))).toBeUndefined();
@@ -141,7 +141,7 @@ test.each<[string, MoneyChange, string[]]>([
   ["a tenant's terms, credit or budget", { tenantId: "t" }, ["u k m", "u k n"]],
   ["a key's own budget", { tenantId: "t", keyId: "k" }, ["t l m", "t l n", "u k m", "u k n"]],
 ])("%s: nothing else is forgotten, and no answer to what was asked before is believed", (_what, change, left) => {
-  const known = createKnownTerms(true);
+  const known = createKnownTerms();
   const all = ["t k m", "t k n", "t l m", "t l n", "u k m", "u k n"].map((name) => name.split(" "));
   const before = performance.now();
   const learn = (at: number): void => {
@@ -163,7 +163,7 @@ test.each<[string, MoneyChange, string[]]>([
 });
 
 test("more changes than there is room for make older answers unbelievable, whatever they are about", () => {
-  const known = createKnownTerms(true);
+  const known = createKnownTerms();
   const before = performance.now();
   while (performance.now() === before);
   for (let n = 0; n <= 1_000; n++) known.changed({ model: `model ${n}` });
@@ -174,7 +174,7 @@ test("more changes than there is room for make older answers unbelievable, whate
 });
 
 test("asks again whether there are limits, where that was heard too long ago, though the price was heard just now", () => {
-  const known = createKnownTerms(true);
+  const known = createKnownTerms();
   const now = performance.now();
   known.learn(item(0), heard(), now - 60_000);
   known.learn(item(0, { tenant_id: "other" }), heard(), now);

@@ -6,13 +6,11 @@
  * several that lose the database at once may each let in as much. See decisions/0074-without-the-database.md.
  */
 import type { SpendCap } from "../conversation/spend-cap.ts";
-import type { TokenPrices } from "./money.ts";
 import { least } from "./limits.ts";
 import type { MoneyChange } from "./money-change.ts";
 import { holdFor } from "./money.ts";
-import type { ReserveItem, ReserveResult } from "./statements.ts";
+import type { Price, ReserveItem, ReserveResult } from "./statements.ts";
 
-type Price = TokenPrices & { id: number };
 /** What is left in nano-USD (null: no limit), as heard in answer to what was asked then. */
 type Room = { unspent: bigint | null; at: number };
 type KnownKey = Room & { cap: SpendCap | undefined };
@@ -52,8 +50,7 @@ const CAPACITY = 50_000;
 /** Only answers that are on their way need them. */
 const MOST_CHANGES = 1_000;
 
-/** `unlimitedIsFree`: whether a request of a tenant without limits needs no hold in the database, even if it costs something. */
-export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
+export function createKnownTerms(): KnownTerms {
   const tenants = new Map<string, KnownTenant>();
   /** What a key's own budgets leave. */
   const keys = new Map<string, KnownKey>();
@@ -131,7 +128,7 @@ export function createKnownTerms(unlimitedIsFree: boolean): KnownTerms {
       if (known === undefined || known.at < since) return undefined;
       const { price } = known;
       if (price === null) return unpriced();
-      if (!unlimitedIsFree) return undefined;
+      if (price.until !== null && price.until <= now()) return undefined;
       const tenant = tenants.get(tenantId);
       const key = keys.get(`${tenantId} ${keyId}`);
       if (tenant === undefined || key === undefined) return undefined;

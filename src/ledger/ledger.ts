@@ -1,30 +1,33 @@
 /** Puts the ledger's parts together around the life of a request: reserve, checkpoint, settle. */
-import { InFlight, type Placed } from "../base/in-flight.ts";
-import { isoTime } from "../base/iso-time.ts";
+import { InFlight } from "../base/in-flight.ts";
 import type { Usage } from "../conversation/usage.ts";
 import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
 import { withPatience } from "../db/with-patience.ts";
+import { type AdmitParts, admit, estimatedItem, reserveItem } from "./admit.ts";
 import { createCheckpointer } from "./checkpointer.ts";
 import { createFinisher } from "./finisher.ts";
 import type { Journal } from "./journal/journal.ts";
-import type { OpenRecord } from "./journal/records.ts";
-import { type AdmittedTerms, createKnownTerms } from "./known-terms.ts";
-import type { Ledger, LedgerOptions, Reservation, ReserveRequest } from "./ledger-types.ts";
+import { createKnownTerms } from "./known-terms.ts";
+import type { Ledger, LedgerOptions, Reservation } from "./ledger-types.ts";
 import { LiveRequest } from "./live-request.ts";
+import { OpenNote, type Unknown } from "./open-note.ts";
 import { createPresence } from "./presence.ts";
-import { refusal, storeAway } from "./refusals.ts";
-import { type SettleItem, releaseItem, settleItem, whole } from "./settle-item.ts";
+import { storeAway } from "./refusals.ts";
+import { type SettleItem, releaseItem, settleItem } from "./settle-item.ts";
 import { createSettleWriter } from "./settle-writer.ts";
-import { type ReserveItem, type ReserveResult, reserveHolds } from "./statements.ts";
-import { storableText, storableTextOrNull } from "./storable-text.ts";
+import { createStandingHolds } from "./standing-holds.ts";
+import { type ReserveItem, type ReserveResult, releaseHolds, reserveHolds } from "./statements.ts";
 import { startUpkeep } from "./upkeep.ts";
+import type { UsageRow } from "./usage-row.ts";
 import { createUsualOutput } from "./usual-output.ts";
 
 const MOST_A_STATEMENT = 256;
 /** What the first of many requests waits for the others: a statement for one costs as much as one for twenty. */
 const RESERVE_LINGER_MS = 2;
+/** Nobody waits for what standing holds have left. */
+const RELEASE_LINGER_MS = 20;
 /** A second of tokens is the most that a death may cost; the rest is for a machine that is busy, and for what is on its way then. */
 const CHECKPOINT_MS = 250;
 
@@ -41,7 +44,7 @@ export function createLedger(
   /** PGlite never syncs: there the journal is what makes a step durable. Postgres needs it only while it is away. */
   const journalAll = store.kind === "pglite";
   const usual = createUsualOutput();
-  const known = createKnownTerms(journalAll);
+  const known = createKnownTerms();
   const presence = createPresence(
     () => withPatience(store.ping(), patienceMs),
     () => known.reset(),
@@ -61,6 +64,7 @@ export function createLedger(
     known,
     leaseMs,
     everyMs: options.checkpointMs ?? CHECKPOINT_MS,
+    onTick: () => standing.renew(),
     onProblem,
   });
   const finish = createFinisher({ settles, journal, journalAll, presence, patienceMs, onProblem });
@@ -70,8 +74,7 @@ export function createLedger(
     everyMs: options.upkeepMs ?? 60_000,
     onProblem,
   });
-  /** What may cost something and has no hold, until the database has its end. */
-  const unknown = new InFlight<Placed & { tenantId: string; reservedAt: Date }>();
+  const unknown = new InFlight<Unknown>();
   let finishing = 0;
   let onFinished = (): void => {};
   const finished = (): void => {
@@ -91,6 +94,7 @@ export function createLedger(
     end(releaseItem(requestId, accountId)).catch((error: unknown) => onProblem("a hold could not be freed", error));
   };
 
+  const cannotOwn = (error: unknown): void => onProblem("a request could not be given a hold of its own", error);
   const cannotOpen = (error: unknown): void => onProblem("a reservation could not be written to the journal", error);
 
   /** Undefined: the database is away. */
@@ -108,26 +112,53 @@ export function createLedger(
     }
   };
 
+  const releases = batcher(
+    async (ids: string[]) => {
+      await releaseHolds(store, ids);
+      return ids.map(() => undefined);
+    },
+    MOST_A_STATEMENT,
+    { lingerMs: RELEASE_LINGER_MS },
+  );
+  const standing = createStandingHolds({
+    reserve: askStore,
+    async release(requestId) {
+      // Else its lease ends, and whoever sweeps frees it.
+      if (!presence.away) await presence.answered(releases.add(requestId), patienceMs);
+    },
+    renew: (requestId, checkpoint) => checkpointer.renew(requestId, checkpoint),
+    leaseMs,
+    onProblem,
+  });
+  const admitParts: AdmitParts = {
+    known,
+    standing,
+    usual,
+    askStore,
+    away: () => presence.away,
+    release: (requestId) => release(requestId, null),
+  };
+
   return {
     async reserve(request) {
       if (settles.pending >= capacity) throw storeAway();
-      const free = known.free(request.tenantId, request.keyId, request.model);
-      // What is free is not estimated, either.
-      const item =
-        free === undefined
-          ? toItem(request, request.inputTokens(), usual.toHold(request.tenantId, request.model, request.maxOutput))
-          : toItem(request, 0, 0);
-      const result = free === undefined ? await askStore(item) : undefined;
-      if (result?.refused) throw refusal(result);
+      const { heldBy, item, terms, cap, share } = await admit(request, admitParts);
       const { outage } = known;
-      const terms = free ?? result ?? known.admit(item);
-      if (terms === undefined) {
-        release(item.request_id, null);
-        throw storeAway();
-      }
-      const heldBy = result !== undefined ? "store" : free !== undefined ? "none" : "known";
       const { accountId, reservedAt } = terms;
       const priceId = terms.price?.id ?? null;
+      const note = new OpenNote(journal, unknown, item, terms);
+      const own = async (ownItem: ReserveItem = estimatedItem(request, usual)): Promise<ReserveResult | undefined> => {
+        const result = await askStore(ownItem);
+        // Its gateway may die before the database is back.
+        if (result === undefined) note.write({ soon: true }).catch(cannotOpen);
+        else if (result.refused === null) {
+          share?.leave();
+          note.done();
+        }
+        return result;
+      };
+      // Of what costs nothing, and of what the journal has without limits, the database need not hear before it ends.
+      const needsHold = heldBy === "standing" || (heldBy === "none" && priceId !== null && !journalAll);
       const live = new LiveRequest({
         heldBy,
         item,
@@ -136,67 +167,72 @@ export function createLedger(
         maxOutput: request.maxOutput,
         graceMs: patienceMs,
         extend: (asking) => checkpointer.check(asking),
+        ...(needsHold && { own }),
         onExhausted: () => request.onExhausted(),
       });
 
-      let onApplied: (() => void) | undefined;
-      if (journalAll || heldBy !== "store") {
-        // What cannot cost anything need not wait for the disk, nor what the database has: only a power cut takes that from the embedded one,
-        // and a moment's requests with it.
-        const waits = terms.price !== null && heldBy !== "store";
-        const entry = journal.append(() => JSON.stringify(openRecord(item, terms)), { soon: waits });
-        // What the database knows of it is enough, once that is synced.
-        if (heldBy === "store") entry.done();
-        else if (terms.price === null) onApplied = () => entry.done();
-        else {
-          const here = { place: -1, tenantId: item.tenant_id, reservedAt };
-          unknown.add(here);
-          onApplied = () => {
-            entry.done();
-            unknown.delete(here);
-          };
-        }
+      if (heldBy === "known" || (heldBy === "none" && priceId !== null)) note.unheld();
+      if (heldBy === "known" && priceId !== null) {
         try {
-          if (waits) await entry.durable;
-          else entry.durable.catch(cannotOpen);
+          await note.write({ soon: true });
         } catch (error) {
           cannotOpen(error);
-          onApplied?.();
+          note.done();
           release(item.request_id, accountId);
           throw storeAway(error);
         }
+      } else if (heldBy === "known" || (journalAll && heldBy !== "store")) {
+        // Only a death within its first tenth of a second takes it from the journal, and a moment of its tokens with it.
+        note.write({ soon: false }).catch(cannotOpen);
       }
       checkpointer.add(live);
 
       let ended: Promise<void> | undefined;
-      const endOnce = (item: SettleItem, charged: Usage = NOTHING): Promise<void> => {
-        const noted = item.billed ? checkpointer.end(live) : undefined;
+      const finishNow = (settled: SettleItem, charged: Usage = NOTHING): Promise<void> => {
+        const noted = settled.billed && live.heldBy === "store" ? checkpointer.end(live) : undefined;
         if (noted === undefined) checkpointer.remove(live);
         if (heldBy === "known") known.giveBack(request.tenantId, request.keyId, live.unused(charged), outage);
-        return end(item, () => {
+        const spent = share !== undefined && live.heldBy !== "store" ? share.spend(live.costOf(charged)) : undefined;
+        return end(settled, () => {
           noted?.();
-          onApplied?.();
+          note.done();
+          spent?.();
         });
       };
       const reserved = { accountId, priceId, reservedAt };
       const unheld = heldBy === "none" && priceId === null;
+
+      /** What a share of a standing hold does not cover needs a hold of its own, so that no limit is overrun. */
+      const covered = async (usage: Usage): Promise<void> => {
+        await live.owning?.catch(() => {});
+        if (live.heldBy === "standing" && share?.covers(live.costOf(usage)) === false)
+          await live.own(reserveItem(request, 0, 0)).catch(cannotOwn);
+      };
+      const settleNow = (row: UsageRow): Promise<void> => {
+        const cutBy = live.exhausted ? live.refusedBy : null;
+        const capped = live.heldBy === "store" && live.exceededBy(row.usage);
+        return finishNow(settleItem(row, reserved, { billed: true, cutBy, capped, unheld }), row.usage);
+      };
+      const voidNow = (row: UsageRow | undefined): Promise<void> =>
+        finishNow(
+          row === undefined
+            ? releaseItem(item.request_id, accountId)
+            : settleItem(row, reserved, { billed: false, cutBy: null, unheld }),
+        );
       return {
-        // Clients are to be told how far they are also where the database was not asked.
-        cap: result?.cap ?? known.cap(request.tenantId, request.keyId),
+        cap,
         progress: () => live.progress(),
         settle(row) {
           if (ended !== undefined) return ended;
           if (priceId !== null) usual.learn(row.tenantId, row.model, row.usage.output);
-          const cutBy = live.exhausted ? live.refusedBy : null;
-          const capped = heldBy === "store" && live.exceededBy(row.usage);
-          return (ended = endOnce(settleItem(row, reserved, { billed: true, cutBy, capped, unheld }), row.usage));
+          const waits =
+            live.owning !== undefined ||
+            (live.heldBy === "standing" && share?.covers(live.costOf(row.usage)) === false);
+          return (ended = waits ? covered(row.usage).then(() => settleNow(row)) : settleNow(row));
         },
         void(row) {
-          return (ended ??= endOnce(
-            row === undefined
-              ? releaseItem(item.request_id, accountId)
-              : settleItem(row, reserved, { billed: false, cutBy: null, unheld }),
-          ));
+          const { owning } = live;
+          return (ended ??= owning === undefined ? voidNow(row) : owning.catch(() => {}).then(() => voidNow(row)));
         },
       } satisfies Reservation;
     },
@@ -208,7 +244,10 @@ export function createLedger(
           { billed: false, cutBy: null, unheld: true },
         ),
       ),
-    changed: (what) => known.changed(what),
+    changed(what) {
+      known.changed(what);
+      standing.changed(what);
+    },
     unknownSince(tenantId) {
       let since: Date | undefined;
       unknown.forEach((request) => {
@@ -231,6 +270,7 @@ export function createLedger(
       await upkeep.close();
       await settles.close(closePatienceMs);
       if (finishing > 0) await new Promise<void>((resolve) => (onFinished = resolve));
+      await standing.close();
       await journal.close();
       presence.close();
     },
@@ -238,31 +278,3 @@ export function createLedger(
 }
 
 const NOTHING: Usage = { inputUncached: 0, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };
-
-function openRecord(item: ReserveItem, { accountId, price, reservedAt }: AdmittedTerms): OpenRecord {
-  const { input: _input, output: _output, ...known } = item;
-  return {
-    t: "open",
-    ...known,
-    account_id: accountId,
-    price_id: price?.id ?? null,
-    reserved_at: isoTime(reservedAt.getTime()),
-  };
-}
-
-function toItem(request: ReserveRequest, input: number, output: number): ReserveItem {
-  return {
-    request_id: request.requestId,
-    tenant_id: request.tenantId,
-    key_id: request.keyId,
-    model: storableText(request.model),
-    input: whole(input),
-    output: whole(output),
-    requested_model: storableText(request.requestedModel),
-    wire: request.wire,
-    streamed: request.streamed,
-    session: storableTextOrNull(request.session),
-    agent: storableTextOrNull(request.agent),
-    started_at: isoTime(request.startedAt.getTime()),
-  };
-}

@@ -5,7 +5,14 @@ import { LiveRequest } from "./live-request.ts";
 import { costOf, holdFor } from "./money.ts";
 import type { CheckpointItem } from "./statements.ts";
 
-const PRICE = { id: 1, inputUncached: 3_000_000n, cacheRead: 300_000n, cacheWrite: 3_000_000n, output: 15_000_000n };
+const PRICE = {
+  id: 1,
+  until: null,
+  inputUncached: 3_000_000n,
+  cacheRead: 300_000n,
+  cacheWrite: 3_000_000n,
+  output: 15_000_000n,
+};
 
 /** A request for 100 tokens of prompt, held for so much output, whose limit pays for `room` tokens of output in all. */
 function running({ held = 1_000, room = Infinity, maxOutput = 30_000 }) {

@@ -24,10 +24,11 @@ const MOST_AHEAD = 4_096;
 const MOST_LEFT = 1_024;
 
 /**
- * `store`: the database has a hold for the request. `known`: it was let in while the database was away, within what was known. `none`: nothing
- * can refuse it, and nothing is held. Of the latter two the database hears when they are settled.
+ * `store`: the database has a hold for the request. `standing`: it has a share of a standing hold. `known`: it was let in while the database was
+ * away, within what was known. `none`: nothing can refuse it, and nothing is held. Of the latter three the database hears when they are settled,
+ * unless they get a hold of their own before.
  */
-export type HeldBy = "store" | "known" | "none";
+export type HeldBy = "store" | "standing" | "known" | "none";
 
 export type LiveOptions = {
   heldBy: HeldBy;
@@ -39,13 +40,15 @@ export type LiveOptions = {
   graceMs: number;
   /** Asks for a larger hold, through a checkpoint. */
   extend: (live: LiveRequest) => void;
+  /** Asks for a hold of its own: for a request that was let in without one, or for this. Undefined: the database is away. */
+  own?: (item?: ReserveItem) => Promise<ReserveResult | undefined>;
   /** Called once, when the answer must end because nothing more can be paid. */
   onExhausted: () => void;
 };
 
 export class LiveRequest implements Placed {
   place = -1;
-  readonly heldBy: HeldBy;
+  heldBy: HeldBy;
   readonly item: ReserveItem;
   readonly terms: LiveOptions["terms"];
   readonly counts: RunningCounts;
@@ -59,6 +62,9 @@ export class LiveRequest implements Placed {
   exhausted = false;
   /** `performance.now()` of the last checkpoint that was noted. */
   checkedAt = performance.now();
+  readonly begunAt = this.checkedAt;
+  /** A hold of its own is on its way. */
+  owning: Promise<void> | undefined;
   #checkpoint = 0;
   #begunAt = 0;
   #checkedAs = 0;
@@ -92,6 +98,31 @@ export class LiveRequest implements Placed {
   /** Whether there is more than what was counted last. */
   get grown(): boolean {
     return this.counts.output !== this.#countedOutput;
+  }
+
+  /** Whether the database should have a hold for it, and has none yet. */
+  get unowned(): boolean {
+    return this.#options.own !== undefined && (this.heldBy === "standing" || this.heldBy === "none");
+  }
+
+  /** Gets it a hold of its own. What became of that stands in `heldBy`: `known` says that the database is away. */
+  own(item?: ReserveItem): Promise<void> {
+    return (this.owning ??= this.#own(item).finally(() => (this.owning = undefined)));
+  }
+
+  async #own(item?: ReserveItem): Promise<void> {
+    const result = await this.#options.own?.(item);
+    if (result === undefined) this.heldBy = "known";
+    else if (result.refused === null) {
+      this.heldBy = "store";
+      this.amount = result.amount;
+      this.refusedBy = null;
+    } else
+      this.refusedBy = result.refused === "account" ? "account" : `${result.cap?.scope} ${result.cap?.period} budget`;
+    this.checkedAt = performance.now();
+    this.#ahead = 0;
+    this.#measure(0);
+    if (this.place >= 0) this.progress();
   }
 
   /** Whether the hold itself must be looked at again: it is used up, or a limit refused it more, and others may have freed what they held. */
@@ -188,11 +219,15 @@ export class LiveRequest implements Placed {
     return price !== null && unspent !== null && costOf(price, usage) > this.amount;
   }
 
+  /** nano-USD that so much costs. */
+  costOf(usage: Usage): bigint {
+    const { price } = this.terms;
+    return price === null ? 0n : costOf(price, usage);
+  }
+
   /** nano-USD of the hold that are left when so much is charged. */
   unused(usage: Usage): bigint {
-    const { price } = this.terms;
-    if (price === null) return 0n;
-    const left = this.amount - costOf(price, usage);
+    const left = this.amount - this.costOf(usage);
     return left > 0n ? left : 0n;
   }
 

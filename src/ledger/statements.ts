@@ -11,6 +11,7 @@ import type { Count } from "./journal/records.ts";
 import { type LimitRow, Limits, least } from "./limits.ts";
 import type { TokenPrices } from "./money.ts";
 import type { SettleItem } from "./settle-item.ts";
+import { isStanding } from "./standing-id.ts";
 
 export type ReserveItem = {
   request_id: string;
@@ -33,13 +34,16 @@ export type HoldFacts = {
   started_at: string;
 };
 
+/** A price version, and when the next one takes its place, if one is set already; by the database's clock. */
+export type Price = TokenPrices & { id: number; until: Date | null };
+
 export type ReserveResult = {
   refused: "account" | "budget" | null;
   /** Null: there is no such tenant. */
   terms: "prepaid" | "postpaid" | null;
   /** Null, with `price`, where nothing can be charged. */
   accountId: number | null;
-  price: (TokenPrices & { id: number }) | null;
+  price: Price | null;
   /** nano-USD that are (or, when refused, would have been) held. */
   amount: bigint;
   reservedAt: Date;
@@ -72,11 +76,14 @@ export type CheckpointResult = {
   refused: string | null;
 };
 
-const RESERVE: Statement = { name: "ledger-reserve", text: "SELECT * FROM ledger_reserve($1, $2, $3)" };
+/** Beside a price, when the next one takes its place. */
+const UNTIL = `CASE WHEN r.n IS NULL AND r.price_id IS NOT NULL THEN price_until(r.price_id) END AS until`;
+const RESERVE: Statement = { name: "ledger-reserve", text: `SELECT r.*, ${UNTIL} FROM ledger_reserve($1, $2, $3) r` };
 const RESERVE_ONE: Statement = {
   name: "ledger-reserve-one",
-  text: "SELECT * FROM ledger_reserve_one($1, $2, ($3::reserve_item[])[1])",
+  text: `SELECT r.*, ${UNTIL} FROM ledger_reserve_one($1, $2, ($3::reserve_item[])[1]) r`,
 };
+const RELEASE: Statement = { name: "ledger-release", text: "SELECT ledger_release($1)" };
 const CHECKPOINT: Statement = { name: "ledger-checkpoint", text: "SELECT * FROM ledger_checkpoint($1, $2)" };
 const NOTE: Statement = {
   name: "ledger-note",
@@ -115,9 +122,8 @@ type RatesRow = {
   cache_read: bigint;
   cache_write: bigint;
   output: bigint;
+  until: Date | null;
 };
-
-type Price = NonNullable<ReserveResult["price"]>;
 
 const MOST_A_SWEEP = 500;
 
@@ -148,6 +154,7 @@ function toPrice(row: RatesRow): Price {
     cacheRead: row.cache_read,
     cacheWrite: row.cache_write,
     output: row.output,
+    until: row.until,
   };
 }
 
@@ -171,6 +178,11 @@ function toReserveResult(
     keyUnspent,
     cap: refused_by === null || refused_by === 0n ? cap : limits.budget(refused_by),
   };
+}
+
+/** Frees holds of which nothing is charged, and leaves no row of them. */
+export async function releaseHolds(store: Store, requestIds: readonly string[]): Promise<void> {
+  await retried(() => store.run(RELEASE, [requestIds]));
 }
 
 /** Notes counts and renews leases. Without a result: the hold is gone, or is being settled now, or knew a later count. */
@@ -245,7 +257,7 @@ export async function sweepHolds(store: Store, deadOwners: readonly string[]): P
   let total = 0;
   for (;;) {
     const rows = await retried(() => store.run<{ swept: string }>(SWEEP, [MOST_A_SWEEP, deadOwners]));
-    total += rows.length;
+    for (const { swept } of rows) if (!isStanding(swept)) total++;
     if (rows.length < MOST_A_SWEEP) return total;
   }
 }

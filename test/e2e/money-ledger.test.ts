@@ -82,8 +82,8 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     const unpriced = await ledger.reserve(requestOf(free));
     await first.settle(rows[0]!);
     const { rows: holds } = await sql`SELECT FROM hold WHERE request_id = ${rows[1]!.requestId}`.execute(store.db);
-    expect(holds.length).toBe(store.kind === "postgres" ? 1 : 0);
-    expect(ledger.unknownSince(payer.tenantId) === undefined).toBe(holds.length > 0);
+    expect(holds).toEqual([]);
+    expect(ledger.unknownSince(payer.tenantId)).toBeInstanceOf(Date);
     expect(ledger.unknownSince("ten_of_somebody_else")).toBeUndefined();
     await second.settle(rows[1]!);
     await waitUntil("the end to be in the database", () => ledger.unknownSince(payer.tenantId) === undefined);
@@ -195,6 +195,8 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     const payer = await addPayer(store, { terms: "postpaid", floor: -100n * USD });
     const heldFor = async (maxOutput: number, output = 300): Promise<bigint> => {
       const row = rowOf(payer, { usage: usage({ output }) });
+      // Each has a hold of its own.
+      ledger.changed({ tenantId: payer.tenantId });
       const reservation = await ledger.reserve(requestOf(row, { inputTokens: () => 0, maxOutput }));
       const { held } = await accountOf(store, payer);
       await reservation.settle(row);
@@ -331,8 +333,7 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, false]);
     await addPrice(store, "free of charge");
     ledger.changed({ model: "free of charge" });
-    // In Postgres, which others may sweep, what costs something is always held.
-    expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, kind === "postgres"]);
+    expect([await holds("free of charge"), await holds("free of charge")]).toEqual([true, false]);
     const { balance } = await accountOf(store, payer);
     expect(balance).toBe(-2n * costOf(PRICES, rowOf(payer).usage));
     const budget = await addBudget(store, payer, "day", USD);
@@ -387,14 +388,15 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     await addPrice(other.store, "followed", PRICES, old, old);
     const payer = await addPayer(other.store);
     const elsewhere = await openLedger(other.store, { dataDir: join(dataDir, "elsewhere"), ...QUIET });
-    // The second is not held for in the embedded database.
+    // The second is not held for.
     for (let n = 0; n < 2; n++) {
       const row = rowOf(payer, { model: "followed" });
       await (await elsewhere.reserve(requestOf(row))).settle(row);
     }
     await addPrice(other.store, "followed", { ...PRICES, output: 0n }, later, later);
     const broken = (await verifyLedger(other.store)).checks.filter(({ rows }) => rows.length > 0);
-    expect(broken).toMatchObject([{ name: "prices-of-their-time", rows: [{}, {}] }]);
+    // What has no hold in Postgres may have been let in while that was away.
+    expect(broken).toMatchObject([{ name: "prices-of-their-time", rows: kind === "postgres" ? [{}] : [{}, {}] }]);
     await elsewhere.close(1_000);
     await other.dispose();
   });
@@ -427,7 +429,8 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("a ledger on $kind", ({ k
     );
     await Promise.all(rows.map(async (row) => (await ledger.reserve(requestOf(row))).settle(row)));
     const cost = rows.reduce((sum, row) => sum + costOf(PRICES, row.usage), 0n);
-    expect(await accountOf(store, payer)).toMatchObject({ held: 0n, balance: 1_000n * USD - cost });
+    await waitUntil("the standing hold to end", async () => (await accountOf(store, payer)).held === 0n);
+    expect(await accountOf(store, payer)).toMatchObject({ balance: 1_000n * USD - cost });
     const period = await store.db
       .selectFrom("budget_period")
       .select(["spent", "held"])

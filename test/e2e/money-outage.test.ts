@@ -272,9 +272,11 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       await (await ledger.reserve(requestOf(done))).settle(done);
       const counts = movingCounts();
       await ledger.reserve(requestOf(cut, { counts }));
-      const bytes = ledger.status.journalBytes;
       counts.set({ inputUncached: 300, output: 77 });
-      await waitUntil("a checkpoint in the journal", () => ledger.status.journalBytes > bytes);
+      for (const what of ["that it was let in", "a checkpoint"]) {
+        const bytes = ledger.status.journalBytes;
+        await waitUntil(`${what} to be in the journal`, () => ledger.status.journalBytes > bytes);
+      }
       // The gateway ends without the database: what it has is in its journal.
       await ledger.close(0);
       await proxy.mend();

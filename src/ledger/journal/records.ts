@@ -1,5 +1,5 @@
 /** What the ledger writes into its journal, and how a request that never came to its end is settled from it. */
-import type { HoldFacts } from "../statements.ts";
+import type { CheckpointItem, HoldFacts } from "../statements.ts";
 import type { SettleItem } from "../settle-item.ts";
 
 /** A request was let in. All that a usage row needs, should nothing else follow. */
@@ -21,6 +21,28 @@ export type CountRecord = { t: "count"; at: string; counts: Count[] };
 export type SettleRecord = { t: "settle"; item: SettleItem };
 
 export type JournalRecord = OpenRecord | CountRecord | SettleRecord;
+
+/** A count as the database takes it. */
+export function checkpointItem([
+  requestId,
+  checkpoint,
+  uncached,
+  read,
+  write,
+  output,
+  reasoning,
+]: Count): CheckpointItem {
+  return {
+    request_id: requestId,
+    checkpoint,
+    input_uncached: uncached,
+    cache_read: read,
+    cache_write: write,
+    output,
+    reasoning,
+    ahead: 0,
+  };
+}
 
 /** The end of a request that its gateway did not live to see: what its last checkpoint says. */
 export function recoveredItem(open: OpenRecord, last: Count | undefined, at: string): SettleItem {

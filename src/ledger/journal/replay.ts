@@ -2,7 +2,7 @@
 import type { Store } from "../../db/open-store.ts";
 import type { SettleItem } from "../settle-item.ts";
 import { type CheckpointItem, checkpointHolds, settleItems } from "../statements.ts";
-import { type Count, type JournalRecord, type OpenRecord, recoveredItem } from "./records.ts";
+import { type Count, type JournalRecord, type OpenRecord, checkpointItem, recoveredItem } from "./records.ts";
 
 export type Replayed = {
   /** Requests that the journal knew and the database did not, or knew less of. */
@@ -44,19 +44,6 @@ export async function replayJournal(store: Store, records: readonly string[]): P
   let died = 0;
   for (const items of slices(recovered)) died += (await settleItems(store, items)).size;
   return { settled: settled + died, recovered: died };
-}
-
-function checkpointItem([requestId, checkpoint, uncached, read, write, output, reasoning]: Count): CheckpointItem {
-  return {
-    request_id: requestId,
-    checkpoint,
-    input_uncached: uncached,
-    cache_read: read,
-    cache_write: write,
-    output,
-    reasoning,
-    ahead: 0,
-  };
 }
 
 function* slices<T>(items: readonly T[]): Generator<T[]> {

@@ -1,0 +1,360 @@
+/**
+ * Holds that stand ready for keys that are busy: a request that fits into one is let in at once, without asking the database. Each is an
+ * ordinary hold of an ordinary reservation, and is replaced every second or two, with the price and the limits as they are then.
+ *
+ * Only where a tenant's limits have room for very many such requests: near a limit each request asks the database, as ever. See
+ * decisions/0136-standing-holds.md.
+ */
+import type { SpendCap } from "../conversation/spend-cap.ts";
+import type { AdmittedTerms } from "./known-terms.ts";
+import type { MoneyChange } from "./money-change.ts";
+import { type TokenPrices, dearestInput, holdFor } from "./money.ts";
+import { whole } from "./settle-item.ts";
+import { newStandingId } from "./standing-id.ts";
+import type { ReserveItem, ReserveResult } from "./statements.ts";
+
+/** What a request has of a standing hold. */
+export type Share = {
+  readonly terms: AdmittedTerms;
+  readonly cap: SpendCap | undefined;
+  /** The request costs so much. False: that is more than there is, and it needs a hold of its own first. */
+  covers(nano: bigint): boolean;
+  /** The request has a hold of its own now, or costs nothing. */
+  leave(): void;
+  /** The request ends, and costs so much; call the result when the database has charged it. */
+  spend(nano: bigint): () => void;
+};
+
+export type StandingHolds = {
+  /** Undefined: ask the database. */
+  take(item: ReserveItem): Share | undefined;
+  /** The database has just held for such a request. */
+  reserved(item: ReserveItem, result: ReserveResult): void;
+  /** Nothing new is let in on what was heard before. */
+  changed(what: MoneyChange): void;
+  /** Frees what nobody needs of a tenant's. False: there was nothing. */
+  yield(tenantId: string): Promise<boolean>;
+  /** Renews the leases of those that requests still have shares of. */
+  renew(): void;
+  close(): Promise<void>;
+};
+
+export type StandingHoldsParts = {
+  /** Undefined: the database is away. */
+  reserve: (item: ReserveItem) => Promise<ReserveResult | undefined>;
+  release: (requestId: string) => Promise<void>;
+  /** Renews the lease of a hold, for the n-th time. */
+  renew: (requestId: string, checkpoint: number) => void;
+  leaseMs: number;
+  onProblem: (what: string, error: unknown) => void;
+};
+
+/** How long it lets requests in: prices, terms and limits that others change hold from then on. */
+const LIFE_MS = 2_000;
+/** From then on its successor is asked for. */
+const RENEWED_MS = 1_200;
+/** Who comes again within this time is busy. */
+const BUSY_MS = 2_000;
+/** At least so many requests like the one that asked for it. */
+const LEAST_REQUESTS = 4n;
+/** All of a tenant's together take no more than this part of what is left. */
+const PART = 64n;
+const CAPACITY = 10_000;
+
+/** A key with a model: what has one price and one set of limits. */
+type Place = {
+  tenantId: string;
+  keyId: string;
+  model: string;
+  current: StandingHold | undefined;
+  /** When the database last held for a request of it. */
+  askedAt: number;
+  /** The successor that is asked for; not to be used when `stale`. */
+  asking: { stale: boolean } | undefined;
+  /** nano-USD that the last one had to give. */
+  used: bigint;
+};
+
+export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
+  const { leaseMs, onProblem } = parts;
+  const places = new Map<string, Place>();
+  /** All that are not released. */
+  const standing = new Set<StandingHold>();
+  const heldOf = new Map<string, bigint>();
+  let closed = false;
+
+  const count = (tenantId: string, nano: bigint): void => {
+    const sum = (heldOf.get(tenantId) ?? 0n) + nano;
+    if (sum === 0n) heldOf.delete(tenantId);
+    else heldOf.set(tenantId, sum);
+  };
+
+  const release = (hold: StandingHold): Promise<void> =>
+    (hold.released ??= parts
+      .release(hold.item.request_id)
+      // Its lease ends, and it is swept.
+      .catch((error: unknown) => onProblem("a standing hold could not be freed", error))
+      .finally(() => {
+        standing.delete(hold);
+        count(hold.item.tenant_id, -hold.amount);
+      }));
+
+  const retire = (place: Place): void => {
+    const hold = place.current;
+    if (hold === undefined) return;
+    place.current = undefined;
+    place.used = hold.most;
+    hold.retired = true;
+    if (hold.unused) void release(hold);
+  };
+
+  const ask = async (place: Place, wanted: bigint, price: TokenPrices): Promise<void> => {
+    const asking = (place.asking = { stale: false });
+    const askedAt = performance.now();
+    const item = standingItem(place, wanted, price);
+    try {
+      const result = await parts.reserve(item);
+      if (result === undefined || result.refused !== null) return;
+      const hold = new StandingHold(item, result, askedAt, (idle) => void release(idle));
+      standing.add(hold);
+      count(place.tenantId, hold.amount);
+      // Without a price nothing was held, without limits nothing need be.
+      if (asking.stale || closed || hold.terms.price === null || hold.terms.unspent === null) {
+        hold.retired = true;
+        void release(hold);
+        return;
+      }
+      retire(place);
+      place.current = hold;
+    } catch (error) {
+      onProblem("a standing hold could not be made", error);
+    } finally {
+      if (place.asking === asking) place.asking = undefined;
+    }
+  };
+
+  /** `amount`: what a request like those of this place holds. `unspent`: what the limits had left when they were last heard of. */
+  const consider = (place: Place, amount: bigint, unspent: bigint, price: TokenPrices): void => {
+    if (place.asking !== undefined || closed) return;
+    const most = unspent / PART - (heldOf.get(place.tenantId) ?? 0n) + (place.current?.amount ?? 0n);
+    const least = amount * LEAST_REQUESTS;
+    if (least > most) return;
+    const used = place.current?.most ?? place.used;
+    const wanted = used * 2n > least ? used * 2n : least;
+    void ask(place, wanted < most ? wanted : most, price);
+  };
+
+  const placeOf = (item: ReserveItem): Place => {
+    const name = `${item.tenant_id} ${item.key_id} ${item.model}`;
+    let place = places.get(name);
+    if (place === undefined) {
+      if (places.size >= CAPACITY) {
+        for (const old of places.values()) retire(old);
+        places.clear();
+      }
+      place = {
+        tenantId: item.tenant_id,
+        keyId: item.key_id,
+        model: item.model,
+        current: undefined,
+        askedAt: -Infinity,
+        asking: undefined,
+        used: 0n,
+      };
+      places.set(name, place);
+    }
+    return place;
+  };
+
+  // One that nobody comes for any more is to be freed all the same.
+  const timer = setInterval(() => {
+    const until = performance.now() - LIFE_MS;
+    for (const [name, place] of places) {
+      if (place.current !== undefined && place.current.askedAt < until) retire(place);
+      if (place.current === undefined && place.asking === undefined && place.askedAt < until) places.delete(name);
+    }
+  }, LIFE_MS / 4).unref();
+
+  return {
+    take(item) {
+      const place = places.get(`${item.tenant_id} ${item.key_id} ${item.model}`);
+      const hold = place?.current;
+      if (place === undefined || hold === undefined) return undefined;
+      if (hold.isOver) {
+        retire(place);
+        return undefined;
+      }
+      const amount = holdFor(hold.price, item.input, item.output);
+      const share = hold.share(amount);
+      if (share === undefined || performance.now() - hold.askedAt > RENEWED_MS || hold.left * 4n < hold.amount)
+        consider(place, amount, hold.unspent, hold.price);
+      return share;
+    },
+    reserved(item, { price, unspent, amount }) {
+      if (price === null || unspent === null) return;
+      const place = placeOf(item);
+      const now = performance.now();
+      const busy = now - place.askedAt < BUSY_MS;
+      place.askedAt = now;
+      if (busy && place.current === undefined) consider(place, amount, unspent, price);
+    },
+    changed(what) {
+      for (const place of places.values()) {
+        const concerned =
+          "model" in what
+            ? place.model === what.model
+            : place.tenantId === what.tenantId && (what.keyId === undefined || what.keyId === place.keyId);
+        if (!concerned) continue;
+        retire(place);
+        place.askedAt = -Infinity;
+        if (place.asking !== undefined) place.asking.stale = true;
+      }
+    },
+    async yield(tenantId) {
+      if (!heldOf.has(tenantId)) return false;
+      for (const place of places.values()) if (place.tenantId === tenantId) retire(place);
+      const freed: Promise<void>[] = [];
+      for (const hold of standing) if (hold.item.tenant_id === tenantId && hold.unused) freed.push(release(hold));
+      await Promise.all(freed);
+      return freed.length > 0;
+    },
+    renew() {
+      const before = performance.now() - leaseMs / 3;
+      for (const hold of standing)
+        if (hold.renewedAt < before && hold.inUse) parts.renew(hold.item.request_id, hold.renewal());
+    },
+    async close() {
+      closed = true;
+      clearInterval(timer);
+      for (const place of places.values()) retire(place);
+      await Promise.all([...standing].map((hold) => hold.released));
+    },
+  };
+}
+
+class StandingHold {
+  readonly item: ReserveItem;
+  /** nano-USD. */
+  readonly amount: bigint;
+  readonly price: TokenPrices;
+  readonly terms: AdmittedTerms;
+  readonly unspent: bigint;
+  readonly askedAt: number;
+  /** What requests may still take. */
+  left: bigint;
+  renewedAt: number;
+  retired = false;
+  released: Promise<void> | undefined;
+  readonly #cap: SpendCap | undefined;
+  readonly #onIdle: (hold: StandingHold) => void;
+  /** The database's clock, less `performance.now()`. */
+  readonly #clockOffset: number;
+  /** When its price, or the day that its budgets go by, is over; by the database's clock. */
+  readonly #until: number;
+  #least: bigint;
+  #charged = 0n;
+  #shares = 0;
+  /** Requests that ended, and that the database has not charged yet. */
+  #owed = 0;
+  #renewals = 0;
+
+  constructor(item: ReserveItem, result: ReserveResult, askedAt: number, onIdle: (hold: StandingHold) => void) {
+    this.item = item;
+    this.amount = this.left = this.#least = result.amount;
+    this.price = result.price ?? FREE;
+    this.terms = result;
+    this.unspent = result.unspent ?? 0n;
+    this.askedAt = this.renewedAt = askedAt;
+    this.#cap = result.cap;
+    this.#onIdle = onIdle;
+    this.#clockOffset = result.reservedAt.getTime() - performance.now();
+    this.#until = Math.min(
+      new Date(result.reservedAt).setUTCHours(24, 0, 0, 0),
+      result.price?.until?.getTime() ?? Infinity,
+    );
+  }
+
+  get isOver(): boolean {
+    return this.#now() >= this.#until || performance.now() - this.askedAt > LIFE_MS;
+  }
+
+  /** The most that was taken of it. */
+  get most(): bigint {
+    return this.amount - this.#least;
+  }
+
+  get inUse(): boolean {
+    return this.#shares > 0;
+  }
+
+  get unused(): boolean {
+    return this.#shares === 0 && this.#owed === 0;
+  }
+
+  renewal(): number {
+    this.renewedAt = performance.now();
+    return ++this.#renewals;
+  }
+
+  /** Undefined: there is not so much left. */
+  share(amount: bigint): Share | undefined {
+    if (this.left < amount) {
+      this.#least = 0n;
+      return undefined;
+    }
+    this.left -= amount;
+    if (this.left < this.#least) this.#least = this.left;
+    this.#shares++;
+    const { price, accountId } = this.terms;
+    const cap = this.#cap;
+    return {
+      terms: { accountId, price, amount, unspent: this.unspent, reservedAt: new Date(this.#now()) },
+      cap: cap === undefined ? undefined : { ...cap, spent: cap.spent + this.#charged },
+      covers: (nano) => nano - amount <= this.left,
+      leave: () => {
+        this.left += amount;
+        this.#shares--;
+        this.#idle();
+      },
+      spend: (nano) => {
+        this.left += amount - nano;
+        this.#charged += nano;
+        this.#shares--;
+        this.#owed++;
+        return () => {
+          this.#owed--;
+          this.#idle();
+        };
+      },
+    };
+  }
+
+  #now(): number {
+    return performance.now() + this.#clockOffset;
+  }
+
+  #idle(): void {
+    if (this.retired && this.unused) this.#onIdle(this);
+  }
+}
+
+const FREE: TokenPrices = { inputUncached: 0n, cacheRead: 0n, cacheWrite: 0n, output: 0n };
+
+function standingItem({ tenantId, keyId, model }: Place, wanted: bigint, price: TokenPrices): ReserveItem {
+  const input = dearestInput(price);
+  const tokens = (pico: bigint): number => (pico === 0n ? 0 : whole(Number((wanted * 1000n) / pico)));
+  return {
+    request_id: newStandingId(),
+    tenant_id: tenantId,
+    key_id: keyId,
+    model,
+    input: price.output === 0n ? tokens(input) : 0,
+    output: tokens(price.output),
+    requested_model: model,
+    wire: "standing",
+    streamed: false,
+    session: null,
+    agent: null,
+    started_at: new Date().toISOString(),
+  };
+}
