@@ -40,6 +40,7 @@ export async function admit(request: ReserveRequest, parts: AdmitParts): Promise
   if (free !== undefined) {
     // What is free is not estimated, either.
     const item = reserveItem(request, 0, 0);
+    // Clients are to be told how far they are also where the database is not asked.
     return { heldBy: "none", item, terms: free, cap: known.cap(tenantId, keyId), share: undefined };
   }
   const item = estimatedItem(request, parts.usual);
@@ -51,14 +52,14 @@ export async function admit(request: ReserveRequest, parts: AdmitParts): Promise
   if (result?.refused) throw refusal(result);
   if (result !== undefined) {
     standing.reserved(item, result);
-    return { heldBy: "store", item, terms: result, cap: result.cap, share: undefined };
+    // Where nothing is charged no limit was looked at.
+    return { heldBy: "store", item, terms: result, cap: result.cap ?? known.cap(tenantId, keyId), share: undefined };
   }
   const terms = known.admit(item);
   if (terms === undefined) {
     parts.release(item.request_id);
     throw storeAway();
   }
-  // Clients are to be told how far they are also where the database was not asked.
   return { heldBy: "known", item, terms, cap: known.cap(tenantId, keyId), share: undefined };
 }
 

@@ -114,15 +114,6 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     noting = false;
   };
 
-  /** What ends before, as short answers do, never needs one. */
-  const ownHold = async (request: LiveRequest): Promise<void> => {
-    try {
-      await request.own();
-    } catch (error) {
-      onProblem("a request could not be given a hold of its own", error);
-    }
-  };
-
   const tick = (): void => {
     onTick();
     const now = performance.now();
@@ -139,7 +130,8 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
         if (grown || renew) journaled.push(toCount(checkAlone(request)));
         return;
       }
-      if (request.unowned && now - request.begunAt > everyMs / 2) void ownHold(request);
+      // What ends before, as short answers do, never needs one.
+      if (request.unowned && now - request.begunAt > everyMs / 2) void request.own();
       // The count may be there before the hold is.
       if ((heldBy === "store" || request.owning !== undefined) && inStore) {
         news ||= grown;
@@ -176,7 +168,7 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     check(request) {
       const { heldBy } = request;
       if (request.busy || request.place < 0) return;
-      if (request.unowned) void ownHold(request);
+      if (request.unowned) void request.own();
       else if (heldBy === "none") return;
       else if (heldBy === "known" || presence.away) toJournal([toCount(checkAlone(request))]);
       else void checkInStore(request);

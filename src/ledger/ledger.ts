@@ -1,26 +1,24 @@
 /** Puts the ledger's parts together around the life of a request: reserve, checkpoint, settle. */
 import { InFlight } from "../base/in-flight.ts";
-import type { Usage } from "../conversation/usage.ts";
 import { batcher } from "../db/batcher.ts";
 import type { Store } from "../db/open-store.ts";
 import { isStoreAway } from "../db/store-error.ts";
 import { withPatience } from "../db/with-patience.ts";
-import { type AdmitParts, admit, estimatedItem, reserveItem } from "./admit.ts";
+import { type AdmitParts, admit } from "./admit.ts";
 import { createCheckpointer } from "./checkpointer.ts";
 import { createFinisher } from "./finisher.ts";
 import type { Journal } from "./journal/journal.ts";
 import { createKnownTerms } from "./known-terms.ts";
-import type { Ledger, LedgerOptions, Reservation } from "./ledger-types.ts";
-import { LiveRequest } from "./live-request.ts";
-import { OpenNote, type Unknown } from "./open-note.ts";
+import type { Ledger, LedgerOptions } from "./ledger-types.ts";
+import type { Unknown } from "./open-note.ts";
 import { createPresence } from "./presence.ts";
 import { storeAway } from "./refusals.ts";
+import { type ReservationParts, openReservation } from "./reservation.ts";
 import { type SettleItem, releaseItem, settleItem } from "./settle-item.ts";
 import { createSettleWriter } from "./settle-writer.ts";
 import { createStandingHolds } from "./standing-holds.ts";
 import { type ReserveItem, type ReserveResult, releaseHolds, reserveHolds } from "./statements.ts";
 import { startUpkeep } from "./upkeep.ts";
-import type { UsageRow } from "./usage-row.ts";
 import { createUsualOutput } from "./usual-output.ts";
 
 const MOST_A_STATEMENT = 256;
@@ -94,9 +92,6 @@ export function createLedger(
     end(releaseItem(requestId, accountId)).catch((error: unknown) => onProblem("a hold could not be freed", error));
   };
 
-  const cannotOwn = (error: unknown): void => onProblem("a request could not be given a hold of its own", error);
-  const cannotOpen = (error: unknown): void => onProblem("a reservation could not be written to the journal", error);
-
   /** Undefined: the database is away. */
   const askStore = async (item: ReserveItem): Promise<ReserveResult | undefined> => {
     if (presence.away) return undefined;
@@ -138,103 +133,24 @@ export function createLedger(
     away: () => presence.away,
     release: (requestId) => release(requestId, null),
   };
+  const reservationParts: ReservationParts = {
+    journal,
+    journalAll,
+    checkpointer,
+    known,
+    unknown,
+    usual,
+    askStore,
+    end,
+    release,
+    patienceMs,
+    onProblem,
+  };
 
   return {
     async reserve(request) {
       if (settles.pending >= capacity) throw storeAway();
-      const { heldBy, item, terms, cap, share } = await admit(request, admitParts);
-      const { outage } = known;
-      const { accountId, reservedAt } = terms;
-      const priceId = terms.price?.id ?? null;
-      const note = new OpenNote(journal, unknown, item, terms);
-      const own = async (ownItem: ReserveItem = estimatedItem(request, usual)): Promise<ReserveResult | undefined> => {
-        const result = await askStore(ownItem);
-        // Its gateway may die before the database is back.
-        if (result === undefined) note.write({ soon: true }).catch(cannotOpen);
-        else if (result.refused === null) {
-          share?.leave();
-          note.done();
-        }
-        return result;
-      };
-      // Of what costs nothing, and of what the journal has without limits, the database need not hear before it ends.
-      const needsHold = heldBy === "standing" || (heldBy === "none" && priceId !== null && !journalAll);
-      const live = new LiveRequest({
-        heldBy,
-        item,
-        terms,
-        counts: request.counts,
-        maxOutput: request.maxOutput,
-        graceMs: patienceMs,
-        extend: (asking) => checkpointer.check(asking),
-        ...(needsHold && { own }),
-        onExhausted: () => request.onExhausted(),
-      });
-
-      if (heldBy === "known" || (heldBy === "none" && priceId !== null)) note.unheld();
-      if (heldBy === "known" && priceId !== null) {
-        try {
-          await note.write({ soon: true });
-        } catch (error) {
-          cannotOpen(error);
-          note.done();
-          release(item.request_id, accountId);
-          throw storeAway(error);
-        }
-      } else if (heldBy === "known" || (journalAll && heldBy !== "store")) {
-        // Only a death within its first tenth of a second takes it from the journal, and a moment of its tokens with it.
-        note.write({ soon: false }).catch(cannotOpen);
-      }
-      checkpointer.add(live);
-
-      let ended: Promise<void> | undefined;
-      const finishNow = (settled: SettleItem, charged: Usage = NOTHING): Promise<void> => {
-        const noted = settled.billed && live.heldBy === "store" ? checkpointer.end(live) : undefined;
-        if (noted === undefined) checkpointer.remove(live);
-        if (heldBy === "known") known.giveBack(request.tenantId, request.keyId, live.unused(charged), outage);
-        const spent = share !== undefined && live.heldBy !== "store" ? share.spend(live.costOf(charged)) : undefined;
-        return end(settled, () => {
-          noted?.();
-          note.done();
-          spent?.();
-        });
-      };
-      const reserved = { accountId, priceId, reservedAt };
-      const unheld = heldBy === "none" && priceId === null;
-
-      /** What a share of a standing hold does not cover needs a hold of its own, so that no limit is overrun. */
-      const covered = async (usage: Usage): Promise<void> => {
-        await live.owning?.catch(() => {});
-        if (live.heldBy === "standing" && share?.covers(live.costOf(usage)) === false)
-          await live.own(reserveItem(request, 0, 0)).catch(cannotOwn);
-      };
-      const settleNow = (row: UsageRow): Promise<void> => {
-        const cutBy = live.exhausted ? live.refusedBy : null;
-        const capped = live.heldBy === "store" && live.exceededBy(row.usage);
-        return finishNow(settleItem(row, reserved, { billed: true, cutBy, capped, unheld }), row.usage);
-      };
-      const voidNow = (row: UsageRow | undefined): Promise<void> =>
-        finishNow(
-          row === undefined
-            ? releaseItem(item.request_id, accountId)
-            : settleItem(row, reserved, { billed: false, cutBy: null, unheld }),
-        );
-      return {
-        cap,
-        progress: () => live.progress(),
-        settle(row) {
-          if (ended !== undefined) return ended;
-          if (priceId !== null) usual.learn(row.tenantId, row.model, row.usage.output);
-          const waits =
-            live.owning !== undefined ||
-            (live.heldBy === "standing" && share?.covers(live.costOf(row.usage)) === false);
-          return (ended = waits ? covered(row.usage).then(() => settleNow(row)) : settleNow(row));
-        },
-        void(row) {
-          const { owning } = live;
-          return (ended ??= owning === undefined ? voidNow(row) : owning.catch(() => {}).then(() => voidNow(row)));
-        },
-      } satisfies Reservation;
+      return openReservation(request, await admit(request, admitParts), reservationParts);
     },
     record: (row) =>
       end(
@@ -276,5 +192,3 @@ export function createLedger(
     },
   };
 }
-
-const NOTHING: Usage = { inputUncached: 0, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };

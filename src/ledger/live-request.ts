@@ -40,7 +40,7 @@ export type LiveOptions = {
   graceMs: number;
   /** Asks for a larger hold, through a checkpoint. */
   extend: (live: LiveRequest) => void;
-  /** Asks for a hold of its own: for a request that was let in without one, or for this. Undefined: the database is away. */
+  /** Asks for a hold of its own: for a request that was let in without one, or for this. Undefined: there is no asking now. Never rejects. */
   own?: (item?: ReserveItem) => Promise<ReserveResult | undefined>;
   /** Called once, when the answer must end because nothing more can be paid. */
   onExhausted: () => void;
@@ -105,7 +105,7 @@ export class LiveRequest implements Placed {
     return this.#options.own !== undefined && (this.heldBy === "standing" || this.heldBy === "none");
   }
 
-  /** Gets it a hold of its own. What became of that stands in `heldBy`: `known` says that the database is away. */
+  /** Gets it a hold of its own. What became of that stands in `heldBy`: `known` says that the database could not be asked. Never rejects. */
   own(item?: ReserveItem): Promise<void> {
     return (this.owning ??= this.#own(item).finally(() => (this.owning = undefined)));
   }

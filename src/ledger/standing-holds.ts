@@ -81,6 +81,7 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
   /** All that are not released. */
   const standing = new Set<StandingHold>();
   const heldOf = new Map<string, bigint>();
+  const asks = new Set<Promise<void>>();
   let closed = false;
 
   const count = (tenantId: string, nano: bigint): void => {
@@ -141,7 +142,8 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
     if (least > most) return;
     const used = place.current?.most ?? place.used;
     const wanted = used * 2n > least ? used * 2n : least;
-    void ask(place, wanted < most ? wanted : most, price);
+    const asked = ask(place, wanted < most ? wanted : most, price).finally(() => asks.delete(asked));
+    asks.add(asked);
   };
 
   const placeOf = (item: ReserveItem): Place => {
@@ -180,12 +182,13 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
       const place = places.get(`${item.tenant_id} ${item.key_id} ${item.model}`);
       const hold = place?.current;
       if (place === undefined || hold === undefined) return undefined;
-      if (hold.isOver) {
+      const now = hold.time();
+      if (hold.isOver(now)) {
         retire(place);
         return undefined;
       }
       const amount = holdFor(hold.price, item.input, item.output);
-      const share = hold.share(amount);
+      const share = hold.share(amount, now);
       if (share === undefined || performance.now() - hold.askedAt > RENEWED_MS || hold.left * 4n < hold.amount)
         consider(place, amount, hold.unspent, hold.price);
       return share;
@@ -226,6 +229,7 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
     async close() {
       closed = true;
       clearInterval(timer);
+      await Promise.all(asks);
       for (const place of places.values()) retire(place);
       await Promise.all([...standing].map((hold) => hold.released));
     },
@@ -249,7 +253,7 @@ class StandingHold {
   readonly #onIdle: (hold: StandingHold) => void;
   /** The database's clock, less `performance.now()`. */
   readonly #clockOffset: number;
-  /** When its price, or the day that its budgets go by, is over; by the database's clock. */
+  /** When it must not be used any more: its price, or the day that its budgets go by, is over, or they are to be asked for anew. */
   readonly #until: number;
   #least: bigint;
   #charged = 0n;
@@ -269,13 +273,19 @@ class StandingHold {
     this.#onIdle = onIdle;
     this.#clockOffset = result.reservedAt.getTime() - performance.now();
     this.#until = Math.min(
+      askedAt + LIFE_MS + this.#clockOffset,
       new Date(result.reservedAt).setUTCHours(24, 0, 0, 0),
       result.price?.until?.getTime() ?? Infinity,
     );
   }
 
-  get isOver(): boolean {
-    return this.#now() >= this.#until || performance.now() - this.askedAt > LIFE_MS;
+  /** The database's, in milliseconds since 1970. */
+  time(): number {
+    return performance.now() + this.#clockOffset;
+  }
+
+  isOver(now: number): boolean {
+    return now >= this.#until;
   }
 
   /** The most that was taken of it. */
@@ -297,7 +307,7 @@ class StandingHold {
   }
 
   /** Undefined: there is not so much left. */
-  share(amount: bigint): Share | undefined {
+  share(amount: bigint, now: number): Share | undefined {
     if (this.left < amount) {
       this.#least = 0n;
       return undefined;
@@ -308,7 +318,7 @@ class StandingHold {
     const { price, accountId } = this.terms;
     const cap = this.#cap;
     return {
-      terms: { accountId, price, amount, unspent: this.unspent, reservedAt: new Date(this.#now()) },
+      terms: { accountId, price, amount, unspent: this.unspent, reservedAt: new Date(now) },
       cap: cap === undefined ? undefined : { ...cap, spent: cap.spent + this.#charged },
       covers: (nano) => nano - amount <= this.left,
       leave: () => {
@@ -327,10 +337,6 @@ class StandingHold {
         };
       },
     };
-  }
-
-  #now(): number {
-    return performance.now() + this.#clockOffset;
   }
 
   #idle(): void {

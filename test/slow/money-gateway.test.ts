@@ -147,7 +147,9 @@ describe.each(GATEWAY_STORES)("a gateway on %s", (store) => {
       }
       const rows = await stand.rows(payer.tenant, 3);
       expect(rows.map(({ cost_usd, output }) => `${cost_usd} for ${output}`)).toEqual(Array(3).fill("0.00 for 0"));
-      expect(await stand.payers.account(payer.tenant)).toMatchObject({ balance_usd: "100.00", held_usd: "0.00" });
+      const account = () => stand.payers.account(payer.tenant);
+      await waitUntil("nothing to stand ready any more", async () => (await account()).held_usd === "0.00");
+      expect(await account()).toMatchObject({ balance_usd: "100.00" });
     });
   });
 

@@ -106,6 +106,7 @@ describe.each(
   it(`loses no acknowledged settle, doubles none, and bills what was cut, in ${ROUNDS} rounds`, async () => {
     let settled = 0;
     let cut = 0;
+    let unknown = 0;
     let billed = 0n;
     for (let round = 0; round < ROUNDS; round++) {
       const args = [payer.tenantId, payer.keyId, String(8 + (round % 3) * 20), String(CHECKPOINT_MS)];
@@ -130,8 +131,12 @@ describe.each(
           const event = found.get(id);
           const generated = said.generated.get(id) ?? [];
           const acknowledged = said.settled.get(id);
-          expect(event, `the row of ${id}`).toBeDefined();
-          if (acknowledged !== undefined) {
+          const surely = generated.findLast(({ at }) => at < said.last - UNBILLED_MS);
+          if (event === undefined) {
+            // Let in on a standing hold, and killed before it had one of its own.
+            expect([acknowledged, surely], `the row of ${id}`).toEqual([undefined, undefined]);
+            unknown++;
+          } else if (acknowledged !== undefined) {
             expect(event).toMatchObject({
               outcome: "ok",
               output: acknowledged,
@@ -140,9 +145,8 @@ describe.each(
             settled++;
           } else {
             cut++;
-            expect(event!.output).toBeLessThanOrEqual(generated.at(-1)?.output ?? 0);
-            const surely = generated.findLast(({ at }) => at < said.last - UNBILLED_MS);
-            expect(event!.output).toBeGreaterThanOrEqual(surely?.output ?? 0);
+            expect(event.output).toBeLessThanOrEqual(generated.at(-1)?.output ?? 0);
+            expect(event.output).toBeGreaterThanOrEqual(surely?.output ?? 0);
           }
         }
         const { balance } = await accountOf(store, payer);
@@ -155,7 +159,7 @@ describe.each(
       });
     }
     console.log(
-      `${kind}: ${ROUNDS} kills, ${settled} settles acknowledged, ${cut} streams cut, ${billed} nano-USD billed`,
+      `${kind}: ${ROUNDS} kills, ${settled} settles acknowledged, ${cut} streams cut, ${unknown} of which nothing was known yet, ${billed} nano-USD billed`,
     );
     expect(settled).toBeGreaterThan(ROUNDS);
     expect(cut).toBeGreaterThan(ROUNDS);
