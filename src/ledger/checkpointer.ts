@@ -130,8 +130,6 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
         if (grown || renew) journaled.push(toCount(checkAlone(request)));
         return;
       }
-      // What ends before, as short answers do, never needs one.
-      if (request.unowned && now - request.begunAt > everyMs / 2) void request.own();
       // The count may be there before the hold is.
       if ((heldBy === "store" || request.owning !== undefined) && inStore) {
         news ||= grown;
@@ -152,7 +150,14 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     }
     toJournal(journaled);
   };
-  const timer = setInterval(tick, everyMs).unref();
+  /** What ends before, as short answers do, never needs a hold of its own; who dies before leaves no row. */
+  const ownHolds = (): void => {
+    const before = performance.now() - everyMs / 5;
+    live.forEach((request) => {
+      if (request.unowned && request.begunAt < before) void request.own();
+    });
+  };
+  const timers = [setInterval(tick, everyMs).unref(), setInterval(ownHolds, everyMs / 2.5).unref()];
 
   return {
     add: (request) => live.add(request),
@@ -190,7 +195,7 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
       return live.size;
     },
     close() {
-      clearInterval(timer);
+      for (const timer of timers) clearInterval(timer);
     },
   };
 }

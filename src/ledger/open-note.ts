@@ -2,7 +2,7 @@
  * A request that is let in before the database has a hold for it, as its gateway remembers it: in the journal where that is what survives,
  * and among those whose cost is not known yet.
  */
-import { InFlight, type Placed } from "../base/in-flight.ts";
+import type { InFlight, Placed } from "../base/in-flight.ts";
 import { isoTime } from "../base/iso-time.ts";
 import type { JournalEntry, Journal } from "./journal/journal.ts";
 import type { OpenRecord } from "./journal/records.ts";

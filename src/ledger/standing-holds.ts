@@ -231,7 +231,7 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
       clearInterval(timer);
       await Promise.all(asks);
       for (const place of places.values()) retire(place);
-      await Promise.all([...standing].map((hold) => hold.released));
+      await Promise.all([...standing].flatMap((hold) => hold.released ?? []));
     },
   };
 }

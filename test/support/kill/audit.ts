@@ -3,7 +3,7 @@
  *
  * What must hold: an answer that came to its end is billed once, with the engine's count. Nothing is billed that was not generated.
  * Of an answer that was cut, what was generated until a second before its end is billed. Every request that the engine worked on has
- * its row. The ledger's own rules hold, and nothing is held when nothing runs.
+ * its row, but for what its gateway took with it in its first moment. The ledger's own rules hold, and nothing is held when nothing runs.
  */
 import type { UsageRow } from "../usage.ts";
 import { costOf, parseUsd } from "../../../src/ledger/money.ts";
@@ -68,7 +68,14 @@ function* auditRequest(
   tally: Tally,
 ): Generator<[kind: Finding["kind"], problem: string]> {
   if (row === undefined) {
-    yield ["lost", "was worked on, and has no row"];
+    // A gateway that dies takes with it what it let in on a standing hold a moment ago.
+    const first = answer?.counts[0];
+    const last = answer?.counts.findLast(({ at }) => at <= (killedAt ?? 0));
+    if (killedAt === undefined) yield ["lost", "was worked on, and has no row"];
+    else if (first !== undefined && last !== undefined) {
+      tally.broken++;
+      yield* unbilled(last.output, last.at - first.at, tally);
+    }
     return;
   }
   if (told === undefined) yield ["doubled", "is nobody's, or another row's"];
@@ -114,9 +121,13 @@ function* auditRequest(
   const missing = answer?.counts.find((count) => count.output > output);
   const last = answer?.counts.findLast(({ at }) => at <= end);
   if (missing === undefined || last === undefined || last.at < missing.at) return;
-  tally.unbilledTokens = Math.max(tally.unbilledTokens, last.output - output);
-  tally.unbilledMs = Math.max(tally.unbilledMs, last.at - missing.at);
-  if (last.at - missing.at > MOST_UNBILLED_MS) yield ["late", `lacks ${last.at - missing.at} ms of its tokens`];
+  yield* unbilled(last.output - output, last.at - missing.at, tally);
+}
+
+function* unbilled(tokens: number, ms: number, tally: Tally): Generator<[kind: Finding["kind"], problem: string]> {
+  tally.unbilledTokens = Math.max(tally.unbilledTokens, tokens);
+  tally.unbilledMs = Math.max(tally.unbilledMs, ms);
+  if (ms > MOST_UNBILLED_MS) yield ["late", `lacks ${ms} ms of its tokens`];
 }
 
 function expectedCost(row: UsageRow, told: Told | undefined): bigint {
