@@ -37,7 +37,7 @@ export const WORKLOADS: readonly Workload[] = [
     promptBytes: 1_024,
     chunks: 20,
     durationMs: 4_000,
-    warmUp: 6_000,
+    warmUp: 30_000,
   },
   {
     ...base,
@@ -76,7 +76,7 @@ export const WORKLOADS: readonly Workload[] = [
     chunks: 20,
     durationMs: 4_000,
     requests: 200,
-    warmUp: 20,
+    warmUp: 200,
   },
   {
     ...base,
