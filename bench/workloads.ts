@@ -76,7 +76,7 @@ export const WORKLOADS: readonly Workload[] = [
     chunks: 20,
     durationMs: 4_000,
     requests: 200,
-    warmUp: 200,
+    warmUp: 2_000,
   },
   {
     ...base,

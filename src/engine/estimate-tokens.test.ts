@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { estimateTokens } from "./estimate-tokens.ts";
+import { estimateTokens, guessTokens } from "./estimate-tokens.ts";
 
 const bodyOf = (content: unknown) => JSON.stringify({ model: "m", messages: [{ role: "user", content }] });
 /** Tokens of the text alone, without the message around it. */
@@ -51,5 +52,25 @@ describe("estimateTokens", () => {
         expect(estimateTokens(bodyOf(`${a} ${b}`))).toBeGreaterThanOrEqual(estimateTokens(bodyOf(a)) - 1);
       }),
     );
+  });
+});
+
+describe("guessTokens", () => {
+  it.each(["claude-code-resume", "claude-code-subagent", "claude-code-tool-reference", "opencode-tool-result"])(
+    "is near the estimate of the whole request on %s",
+    (name) => {
+      const body = readFileSync(
+        new URL(`../wire/anthropic-messages/__fixtures__/${name}.json`, import.meta.url),
+        "utf8",
+      );
+      expect(Math.abs(guessTokens(body) / estimateTokens(body) - 1)).toBeLessThan(0.12);
+      const long = body.repeat(5);
+      expect(Math.abs(guessTokens(long) / estimateTokens(long) - 1)).toBeLessThan(0.12);
+    },
+  );
+
+  it("is the estimate of what is short, or has images", () => {
+    for (const body of [CODE, `${CODE.repeat(100)}data:image/png;base64,`])
+      expect(guessTokens(body)).toBe(estimateTokens(body));
   });
 });

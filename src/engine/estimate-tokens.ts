@@ -29,10 +29,11 @@ export function estimateTokens(body: string): number {
   return Math.ceil(textTokens(text) + messages * TOKENS_A_MESSAGE + images * TOKENS_AN_IMAGE);
 }
 
-const SAMPLES = 8;
-const SAMPLE_LENGTH = 1_024;
+/** Many and short: a request's system prompt, tools and results are of different density. */
+const SAMPLES = 32;
+const SAMPLE_LENGTH = 128;
 
-/** As `estimateTokens`, from samples of a long body: within some percent of it, and ten times as fast. For what is only held, not billed. */
+/** As `estimateTokens`, from samples of a long body: mostly within some percent of it, and twenty times as fast. For what is only held, not billed. */
 export function guessTokens(body: string): number {
   if (body.length <= SAMPLES * SAMPLE_LENGTH * 2 || body.includes(";base64,")) return estimateTokens(body);
   const step = (body.length - SAMPLE_LENGTH) / (SAMPLES - 1);
