@@ -6,7 +6,8 @@ import type { ReserveRequest } from "./ledger-types.ts";
 import type { HeldBy } from "./live-request.ts";
 import { refusal, storeAway } from "./refusals.ts";
 import { whole } from "./settle-item.ts";
-import type { Share, StandingHolds } from "./standing-holds.ts";
+import type { Share } from "./standing-hold.ts";
+import type { StandingHolds } from "./standing-holds.ts";
 import type { ReserveItem, ReserveResult } from "./statements.ts";
 import { storableText, storableTextOrNull } from "./storable-text.ts";
 import type { UsualOutput } from "./usual-output.ts";
@@ -48,7 +49,7 @@ export async function admit(request: ReserveRequest, parts: AdmitParts): Promise
   if (share !== undefined) return { heldBy: "standing", item, terms: share.terms, cap: share.cap, share };
   let result = await askStore(item);
   // What stands ready for this tenant's requests must not refuse one.
-  if (result?.refused && (await standing.yield(tenantId))) result = await askStore(item);
+  if (result?.refused && (await standing.makeRoom(tenantId))) result = await askStore(item);
   if (result?.refused) throw refusal(result);
   if (result !== undefined) {
     standing.reserved(item, result);

@@ -54,7 +54,7 @@ export type Ledger = {
   record(row: UsageRow): Promise<void>;
   /**
    * Call after a price, an account's terms or a budget was changed here: it holds from the next request on, and while the database is away
-   * nobody is let in on what was heard of it before. In other gateways a first price for a model holds after two seconds at the latest, and what was
+   * nobody is let in on what was heard of it before. In other gateways it holds after two seconds at the latest, and what was
    * heard last holds during an outage.
    */
   changed(what: MoneyChange): void;

@@ -5,25 +5,12 @@
  * Only where a tenant's limits have room for very many such requests: near a limit each request asks the database, as ever. See
  * decisions/0136-standing-holds.md.
  */
-import type { SpendCap } from "../conversation/spend-cap.ts";
-import type { AdmittedTerms } from "./known-terms.ts";
 import type { MoneyChange } from "./money-change.ts";
 import { type TokenPrices, dearestInput, holdFor } from "./money.ts";
 import { whole } from "./settle-item.ts";
+import { LIFE_MS, type Share, StandingHold } from "./standing-hold.ts";
 import { newStandingId } from "./standing-id.ts";
 import type { ReserveItem, ReserveResult } from "./statements.ts";
-
-/** What a request has of a standing hold. */
-export type Share = {
-  readonly terms: AdmittedTerms;
-  readonly cap: SpendCap | undefined;
-  /** The request costs so much. False: that is more than there is, and it needs a hold of its own first. */
-  covers(nano: bigint): boolean;
-  /** The request has a hold of its own now, or costs nothing. */
-  leave(): void;
-  /** The request ends, and costs so much; call the result when the database has charged it. */
-  spend(nano: bigint): () => void;
-};
 
 export type StandingHolds = {
   /** Undefined: ask the database. */
@@ -33,7 +20,7 @@ export type StandingHolds = {
   /** Nothing new is let in on what was heard before. */
   changed(what: MoneyChange): void;
   /** Frees what nobody needs of a tenant's. False: there was nothing. */
-  yield(tenantId: string): Promise<boolean>;
+  makeRoom(tenantId: string): Promise<boolean>;
   /** Renews the leases of those that requests still have shares of. */
   renew(): void;
   close(): Promise<void>;
@@ -49,8 +36,6 @@ export type StandingHoldsParts = {
   onProblem: (what: string, error: unknown) => void;
 };
 
-/** How long it lets requests in: prices, terms and limits that others change hold from then on. */
-const LIFE_MS = 2_000;
 /** From then on its successor is asked for. */
 const RENEWED_MS = 1_200;
 /** Who comes again within this time is busy. */
@@ -109,6 +94,11 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
     if (hold.unused) void release(hold);
   };
 
+  const forget = (place: Place): void => {
+    retire(place);
+    if (place.asking !== undefined) place.asking.stale = true;
+  };
+
   const ask = async (place: Place, wanted: bigint, price: TokenPrices): Promise<void> => {
     const asking = (place.asking = { stale: false });
     const askedAt = performance.now();
@@ -116,11 +106,16 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
     try {
       const result = await parts.reserve(item);
       if (result === undefined || result.refused !== null) return;
-      const hold = new StandingHold(item, result, askedAt, (idle) => void release(idle));
+      const { price: now, unspent } = result;
+      if (now === null || unspent === null) {
+        // Without a price nothing was held, without limits nothing need be.
+        await parts.release(item.request_id);
+        return;
+      }
+      const hold = new StandingHold(item, { ...result, price: now, unspent }, askedAt, (idle) => void release(idle));
       standing.add(hold);
       count(place.tenantId, hold.amount);
-      // Without a price nothing was held, without limits nothing need be.
-      if (asking.stale || closed || hold.terms.price === null || hold.terms.unspent === null) {
+      if (asking.stale || closed) {
         hold.retired = true;
         void release(hold);
         return;
@@ -151,7 +146,7 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
     let place = places.get(name);
     if (place === undefined) {
       if (places.size >= CAPACITY) {
-        for (const old of places.values()) retire(old);
+        for (const old of places.values()) forget(old);
         places.clear();
       }
       place = {
@@ -187,10 +182,11 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
         retire(place);
         return undefined;
       }
-      const amount = holdFor(hold.price, item.input, item.output);
+      const { price, unspent } = hold.terms;
+      const amount = holdFor(price, item.input, item.output);
       const share = hold.share(amount, now);
       if (share === undefined || performance.now() - hold.askedAt > RENEWED_MS || hold.left * 4n < hold.amount)
-        consider(place, amount, hold.unspent, hold.price);
+        consider(place, amount, unspent, price);
       return share;
     },
     reserved(item, { price, unspent, amount }) {
@@ -208,12 +204,11 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
             ? place.model === what.model
             : place.tenantId === what.tenantId && (what.keyId === undefined || what.keyId === place.keyId);
         if (!concerned) continue;
-        retire(place);
+        forget(place);
         place.askedAt = -Infinity;
-        if (place.asking !== undefined) place.asking.stale = true;
       }
     },
-    async yield(tenantId) {
+    async makeRoom(tenantId) {
       if (!heldOf.has(tenantId)) return false;
       for (const place of places.values()) if (place.tenantId === tenantId) retire(place);
       const freed: Promise<void>[] = [];
@@ -222,9 +217,15 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
       return freed.length > 0;
     },
     renew() {
-      const before = performance.now() - leaseMs / 3;
-      for (const hold of standing)
-        if (hold.renewedAt < before && hold.inUse) parts.renew(hold.item.request_id, hold.renewal());
+      const now = performance.now();
+      for (const hold of standing) {
+        if (hold.inUse) {
+          if (now - hold.renewedAt > leaseMs / 3) parts.renew(hold.item.request_id, hold.renewal());
+        } else if (hold.retired && now - hold.renewedAt > leaseMs) {
+          // A request of it could not be charged; the lease is over.
+          void release(hold);
+        }
+      }
     },
     async close() {
       closed = true;
@@ -235,116 +236,6 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
     },
   };
 }
-
-class StandingHold {
-  readonly item: ReserveItem;
-  /** nano-USD. */
-  readonly amount: bigint;
-  readonly price: TokenPrices;
-  readonly terms: AdmittedTerms;
-  readonly unspent: bigint;
-  readonly askedAt: number;
-  /** What requests may still take. */
-  left: bigint;
-  renewedAt: number;
-  retired = false;
-  released: Promise<void> | undefined;
-  readonly #cap: SpendCap | undefined;
-  readonly #onIdle: (hold: StandingHold) => void;
-  /** The database's clock, less `performance.now()`. */
-  readonly #clockOffset: number;
-  /** When it must not be used any more: its price, or the day that its budgets go by, is over, or they are to be asked for anew. */
-  readonly #until: number;
-  #least: bigint;
-  #charged = 0n;
-  #shares = 0;
-  /** Requests that ended, and that the database has not charged yet. */
-  #owed = 0;
-  #renewals = 0;
-
-  constructor(item: ReserveItem, result: ReserveResult, askedAt: number, onIdle: (hold: StandingHold) => void) {
-    this.item = item;
-    this.amount = this.left = this.#least = result.amount;
-    this.price = result.price ?? FREE;
-    this.terms = result;
-    this.unspent = result.unspent ?? 0n;
-    this.askedAt = this.renewedAt = askedAt;
-    this.#cap = result.cap;
-    this.#onIdle = onIdle;
-    this.#clockOffset = result.reservedAt.getTime() - performance.now();
-    this.#until = Math.min(
-      askedAt + LIFE_MS + this.#clockOffset,
-      new Date(result.reservedAt).setUTCHours(24, 0, 0, 0),
-      result.price?.until?.getTime() ?? Infinity,
-    );
-  }
-
-  /** The database's, in milliseconds since 1970. */
-  time(): number {
-    return performance.now() + this.#clockOffset;
-  }
-
-  isOver(now: number): boolean {
-    return now >= this.#until;
-  }
-
-  /** The most that was taken of it. */
-  get most(): bigint {
-    return this.amount - this.#least;
-  }
-
-  get inUse(): boolean {
-    return this.#shares > 0;
-  }
-
-  get unused(): boolean {
-    return this.#shares === 0 && this.#owed === 0;
-  }
-
-  renewal(): number {
-    this.renewedAt = performance.now();
-    return ++this.#renewals;
-  }
-
-  /** Undefined: there is not so much left. */
-  share(amount: bigint, now: number): Share | undefined {
-    if (this.left < amount) {
-      this.#least = 0n;
-      return undefined;
-    }
-    this.left -= amount;
-    if (this.left < this.#least) this.#least = this.left;
-    this.#shares++;
-    const { price, accountId } = this.terms;
-    const cap = this.#cap;
-    return {
-      terms: { accountId, price, amount, unspent: this.unspent, reservedAt: new Date(now) },
-      cap: cap === undefined ? undefined : { ...cap, spent: cap.spent + this.#charged },
-      covers: (nano) => nano - amount <= this.left,
-      leave: () => {
-        this.left += amount;
-        this.#shares--;
-        this.#idle();
-      },
-      spend: (nano) => {
-        this.left += amount - nano;
-        this.#charged += nano;
-        this.#shares--;
-        this.#owed++;
-        return () => {
-          this.#owed--;
-          this.#idle();
-        };
-      },
-    };
-  }
-
-  #idle(): void {
-    if (this.retired && this.unused) this.#onIdle(this);
-  }
-}
-
-const FREE: TokenPrices = { inputUncached: 0n, cacheRead: 0n, cacheWrite: 0n, output: 0n };
 
 function standingItem({ tenantId, keyId, model }: Place, wanted: bigint, price: TokenPrices): ReserveItem {
   const input = dearestInput(price);

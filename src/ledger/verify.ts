@@ -16,8 +16,8 @@ const MOST_ROWS = 100;
 
 /**
  * Which rows of usage may have a price that was followed by another (`n`) before they were reserved: those that were let in while the database did
- * not answer, at the price that their gateway had heard of last; they have no hold. The embedded database has one gateway, which knows its prices, but for
- * those that were set ahead.
+ * not answer, at the price that their gateway had heard of last. They have no hold, and of those that have none (others ended in a moment) the database cannot tell them. The
+ * embedded database has one gateway, which knows its prices, but for those that were set ahead.
  */
 const FOLLOWED = {
   postgres: "u.held IS NULL",
