@@ -1,9 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { SpendCap } from "../conversation/spend-cap.ts";
 import type { Usage } from "../conversation/usage.ts";
 import { LiveRequest } from "./live-request.ts";
 import { costOf, holdFor } from "./money.ts";
-import type { CheckpointItem } from "./statements.ts";
+import type { CheckpointItem, ReserveResult } from "./statements.ts";
 
 const PRICE = {
   id: 1,
@@ -13,6 +14,8 @@ const PRICE = {
   cacheWrite: 3_000_000n,
   output: 15_000_000n,
 };
+
+const NOTHING: Usage = { inputUncached: 0, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };
 
 /** A request for 100 tokens of prompt, held for so much output, whose limit pays for `room` tokens of output in all. */
 function running({ held = 1_000, room = Infinity, maxOutput = 30_000 }) {
@@ -86,6 +89,65 @@ describe("a request in flight", () => {
     const { live, counts, asks } = running({ held: 500, maxOutput: 500 });
     for (counts.output = 0; counts.output <= 500; counts.output++) live.progress();
     expect(asks).toHaveLength(0);
+  });
+
+  describe("that was let in on a standing hold", () => {
+    const standing = (result: Partial<ReserveResult> | undefined) => {
+      const counts = { prompt: 100, output: 0, usage: { ...NOTHING, inputUncached: 100 } };
+      const ended: string[] = [];
+      const { item, terms } = running({ held: 100 }).live;
+      const live: LiveRequest = new LiveRequest({
+        heldBy: "standing",
+        item,
+        terms,
+        counts,
+        maxOutput: 1_000,
+        graceMs: 60_000,
+        extend: (request) => void request.own(),
+        own: async () => (result === undefined ? undefined : ({ refused: null, ...result } as ReserveResult)),
+        onExhausted: () => ended.push(live.refusedBy ?? "nothing"),
+      });
+      live.place = 0;
+      return { live, counts, ended };
+    };
+
+    it("has a hold of its own from the moment in which its share runs low", async () => {
+      const { live, counts, ended } = standing({ amount: holdFor(PRICE, 100, 500) });
+      counts.output = 50;
+      live.progress();
+      const { owning } = live;
+      expect([live.heldBy, live.unowned]).toEqual(["standing", true]);
+      live.progress();
+      expect(live.owning).toBe(owning);
+      await owning;
+      expect([live.heldBy, live.unowned, live.owning]).toEqual(["store", false, undefined]);
+      counts.output = 300;
+      live.progress();
+      expect(ended).toEqual([]);
+    });
+
+    it("ends with its share where there is no more, and says which limit it was", async () => {
+      const cap = { scope: "key", period: "week" } as SpendCap;
+      for (const [refused, said] of [
+        [{ refused: "account" as const }, "account"],
+        [{ refused: "budget" as const, cap }, "key week budget"],
+      ] as const) {
+        const { live, counts, ended } = standing(refused);
+        counts.output = 50;
+        live.progress();
+        await live.owning;
+        expect([live.heldBy, ended]).toEqual(["standing", []]);
+        counts.output = 99;
+        live.progress();
+        expect(ended).toEqual([said]);
+      }
+    });
+
+    it("goes on by what is known when the database cannot be asked", async () => {
+      const { live } = standing(undefined);
+      await live.own();
+      expect([live.heldBy, live.unowned]).toEqual(["known", false]);
+    });
   });
 
   it("never counts beyond what the database takes", () => {

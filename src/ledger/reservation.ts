@@ -108,7 +108,7 @@ class HeldRequest {
     this.#parts.checkpointer.add(this.live);
   }
 
-  async #own(item = estimatedItem(this.#request, this.#parts.usual)): Promise<ReserveResult | undefined> {
+  async #own(item = this.#estimated()): Promise<ReserveResult | undefined> {
     const { askStore, onProblem } = this.#parts;
     let result: ReserveResult | undefined;
     try {
@@ -125,6 +125,12 @@ class HeldRequest {
       this.#note.done();
     }
     return result;
+  }
+
+  /** What was let in for nothing was not estimated. */
+  #estimated(): ReserveItem {
+    const { heldBy, item } = this.#admitted;
+    return heldBy === "none" ? estimatedItem(this.#request, this.#parts.usual) : item;
   }
 
   settle(row: UsageRow): Promise<void> {
@@ -146,7 +152,10 @@ class HeldRequest {
   /** What a share of a standing hold does not cover needs a hold of its own, which is charged no more than the limits have room for. */
   async #cover(usage: Usage): Promise<void> {
     await this.live.owning;
-    if (!this.#covers(usage)) await this.live.own(reserveItem(this.#request, 0, 0));
+    if (this.#covers(usage)) return;
+    // It does not grow any more.
+    this.#parts.checkpointer.remove(this.live);
+    await this.live.own(reserveItem(this.#request, 0, 0));
   }
 
   #settle(row: UsageRow): Promise<void> {

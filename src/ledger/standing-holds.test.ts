@@ -132,6 +132,10 @@ test("takes at most a 64th of what a tenant has left, for all its keys together"
 
 test("lets nobody in after two seconds, at the end of its price, or of the day", async () => {
   await busy(item(100));
+  vi.setSystemTime(Date.now() + 3_600_000);
+  expect(standing.take(item(1)), "after the machine slept").toBeUndefined();
+
+  await busy(item(100));
   await vi.advanceTimersByTimeAsync(1_100);
   expect(standing.take(item(1))).toBeDefined();
   await vi.advanceTimersByTimeAsync(900);

@@ -114,6 +114,25 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       await warm(prepaid);
     });
 
+    it("bills what it lets in on a standing hold as the database goes, and lets nobody in on one once it is gone", async () => {
+      const payer = await addPayer(store, { terms: "prepaid", balance: 100n * USD, floor: 0n });
+      const held = async (): Promise<bigint> => (await accountOf(test.store, payer)).held;
+      for (let n = 0; n < 2; n++) await warm(payer);
+      await waitUntil("a standing hold", async () => (await held()) > 0n);
+      await proxy.cut();
+      const rows = [rowOf(payer), rowOf(payer)];
+      const [ends, lives] = [await ledger.reserve(requestOf(rows[0]!)), await ledger.reserve(requestOf(rows[1]!))];
+      await ends.settle(rows[0]!);
+      expect(await refusalOf(ledger.reserve(requestOf(rowOf(payer))))).toMatchObject({ code: "store_unavailable" });
+      await proxy.mend();
+      await waitUntil("the end of the outage", () => !ledger.status.storeAway);
+      await lives.settle(rows[1]!);
+      await waitUntil("nothing to be held", async () => (await held()) === 0n);
+      expect(await accountOf(test.store, payer)).toMatchObject({
+        balance: 100n * USD - 2n * costOf(PRICES, rows[0]!.usage),
+      });
+    });
+
     it("lets postpaid tenants go on only as far as their limits had room", async () => {
       const payer = await addPayer(store, { terms: "postpaid", floor: -100_000_000n });
       await warm(payer);

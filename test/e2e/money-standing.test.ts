@@ -136,6 +136,54 @@ describe.each(STORE_KINDS.filter(({ skip }) => !skip))("standing holds on $kind"
     await living.close(1_000);
   });
 
+  it("leaves no hold of a request that ended while one was being made for it", async () => {
+    const living = await start({ checkpointMs: 40 });
+    const payer = await addPayer(store, { terms: "prepaid", balance: 1_000n * USD, floor: 0n });
+    await busy(payer, {}, living);
+    const rows = Array.from({ length: 400 }, () => rowOf(payer));
+    let own = 0;
+    const lane = async (): Promise<void> => {
+      for (let row = rows.pop(); row !== undefined; row = rows.pop()) {
+        const reservation = await living.reserve(wanting(row));
+        await setTimeout(Math.random() * 40);
+        await (Math.random() < 0.5 ? reservation.settle(row) : reservation.void(row));
+        if ((await eventOf(store, row.requestId))!.held !== null) own++;
+      }
+    };
+    await Promise.all(Array.from({ length: 20 }, lane));
+    expect(own).toBeGreaterThan(20);
+    await living.close(1_000);
+    await nothingIsHeld(payer);
+  });
+
+  it("tells the database what was counted also while it makes a hold", async () => {
+    const living = await start({ checkpointMs: 40, owner: "waiting" });
+    const payer = await addPayer(store, { terms: "prepaid", balance: 100n * USD, floor: 0n });
+    await busy(payer, {}, living);
+    const row = rowOf(payer);
+    const counts = movingCounts();
+    const noted = async (): Promise<boolean> => {
+      const { rows } =
+        await sql`SELECT FROM running_count WHERE owner = 'waiting' AND counts::text LIKE ${`%${row.requestId}%`}`.execute(
+          store.db,
+        );
+      return rows.length > 0;
+    };
+    const reservation = await living.reserve(wanting(row, { counts }));
+    counts.set({ inputUncached: 200, output: 30 });
+    // Somebody is at the account, so that nothing can be reserved. The embedded database has one statement at a time, and its journal has the counts.
+    if (store.kind === "postgres")
+      await store.db.transaction().execute(async (trx) => {
+        await sql`SELECT FROM account WHERE tenant_id = ${payer.tenantId} FOR UPDATE`.execute(trx);
+        await waitUntil("the count", noted);
+        const { rows } = await sql`SELECT FROM hold WHERE request_id = ${row.requestId}`.execute(store.db);
+        expect(rows).toEqual([]);
+      });
+    await reservation.settle(row);
+    expect(await eventOf(store, row.requestId)).toMatchObject({ outcome: "ok", cost: COST });
+    await living.close(1_000);
+  });
+
   it("lends nothing where limits have not room for very many", async () => {
     const payer = await addPayer(store, { terms: "prepaid", balance: 250n * HELD, floor: 0n });
     for (let n = 0; n < 20; n++) {
