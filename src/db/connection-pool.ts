@@ -130,6 +130,8 @@ export type Statement = { name: string; text: string };
 /** What Kysely takes connections from, with prepared statements beside. */
 export type Connections = PostgresPool & {
   run<R>(this: void, statement: Statement, values: unknown[]): Promise<R[]>;
+  /** `lost` is called when a connection breaks that nobody was using, as all do when the server dies. Call the result to hear no more of it. */
+  onLost(this: void, lost: () => void): () => void;
 };
 
 /**
@@ -168,6 +170,10 @@ function keepGood(
   };
 
   return {
+    onLost(lost) {
+      pool.on("error", lost);
+      return () => void pool.off("error", lost);
+    },
     // Kysely would also accept a cursor, which nothing here asks for.
     connect: take as unknown as () => Promise<PostgresPoolClient>,
     async run<R>(statement: Statement, values: unknown[]): Promise<R[]> {

@@ -26,6 +26,8 @@ export type Store = {
   until(this: void, signal: AbortSignal): Store;
   /** Runs a prepared statement, beside Kysely and cheaper; the values are never part of its text. */
   run<R>(this: void, statement: Statement, values: unknown[]): Promise<R[]>;
+  /** `lost` is called when a connection broke, and what was heard over it may not be so any more. Who uses one then hears of it by its error. Call the result to hear no more of it. */
+  onLost(this: void, lost: () => void): () => void;
   /** For people: a directory, or a URL without user and password. */
   where: string;
   /** Resolves when the database answers; rejects with its error when it does not. For /ready. */
@@ -105,6 +107,7 @@ function storeOn(
     patient: patient ?? db,
     until: (signal) => ({ ...store, patient: kyselyOn(untilAborted(patientPool, signal)) }),
     run: pool.run,
+    onLost: pool.onLost,
     where,
     ping: async () => void (await pool.run(PING, [])),
     close: () => (closing ??= close()),

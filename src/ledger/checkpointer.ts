@@ -152,9 +152,11 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   };
   /** What ends before, as short answers do, never needs a hold of its own; who dies before leaves no row. */
   const ownHolds = (): void => {
-    const before = performance.now() - everyMs / 5;
+    const now = performance.now();
     live.forEach((request) => {
-      if (request.unowned && request.begunAt < before) void request.own();
+      if (!request.unowned || now - request.begunAt < everyMs / 5) return;
+      // Others may have freed what they held, but many may have been refused together.
+      if (request.refusedBy === null || now - request.checkedAt > everyMs * 4) void request.own();
     });
   };
   const timers = [setInterval(tick, everyMs).unref(), setInterval(ownHolds, everyMs / 2.5).unref()];

@@ -115,16 +115,29 @@ export function createLedger(
     MOST_A_STATEMENT,
     { lingerMs: RELEASE_LINGER_MS },
   );
+  let closing = false;
   const standing = createStandingHolds({
     reserve: askStore,
     async release(requestId) {
-      // Else its lease ends, and whoever sweeps frees it.
-      if (!presence.away) await presence.answered(releases.add(requestId), patienceMs);
+      for (;;) {
+        await presence.back();
+        // Its lease ends, and whoever sweeps frees it.
+        if (closing && presence.away) return;
+        try {
+          await presence.answered(releases.add(requestId), patienceMs);
+          return;
+        } catch (error) {
+          if (!isStoreAway(error)) throw error;
+          presence.fail();
+        }
+      }
     },
     renew: (requestId, checkpoint) => checkpointer.renew(requestId, checkpoint),
     leaseMs,
     onProblem,
   });
+  // Whoever asks next finds out whether the database is still there: a prepaid tenant must not go on without it.
+  const heardEnough = store.onLost(() => standing.changed());
   const admitParts: AdmitParts = {
     known,
     standing,
@@ -186,6 +199,9 @@ export function createLedger(
       await upkeep.close();
       await settles.close(closePatienceMs);
       if (finishing > 0) await new Promise<void>((resolve) => (onFinished = resolve));
+      heardEnough();
+      closing = true;
+      if (presence.away) presence.close();
       await standing.close();
       await journal.close();
       presence.close();

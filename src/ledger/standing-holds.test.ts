@@ -169,6 +169,7 @@ test("is not used when it was asked for before a change and came behind it", asy
 });
 
 test.each([
+  [undefined, false],
   [{ model: "m" }, false],
   [{ model: "other" }, true],
   [{ tenantId: "t" }, false],

@@ -17,8 +17,8 @@ export type StandingHolds = {
   take(item: ReserveItem): Share | undefined;
   /** The database has just held for such a request. */
   reserved(item: ReserveItem, result: ReserveResult): void;
-  /** Nothing new is let in on what was heard before. */
-  changed(what: MoneyChange): void;
+  /** Nothing new is let in on what was heard before: of what was changed, or of anything. */
+  changed(what?: MoneyChange): void;
   /** Frees what nobody needs of a tenant's. False: there was nothing. */
   makeRoom(tenantId: string): Promise<boolean>;
   /** Renews the leases of those that requests still have shares of. */
@@ -200,9 +200,10 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
     changed(what) {
       for (const place of places.values()) {
         const concerned =
-          "model" in what
+          what === undefined ||
+          ("model" in what
             ? place.model === what.model
-            : place.tenantId === what.tenantId && (what.keyId === undefined || what.keyId === place.keyId);
+            : place.tenantId === what.tenantId && (what.keyId === undefined || what.keyId === place.keyId));
         if (!concerned) continue;
         forget(place);
         place.askedAt = -Infinity;
