@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Store, openStore } from "../../src/db/open-store.ts";
@@ -114,16 +115,17 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       await warm(prepaid);
     });
 
-    it("bills what it lets in on a standing hold as the database goes, and lets nobody in on one once it is gone", async () => {
+    it("bills what it lets in on a standing hold before it knows that the database is away, and lets nobody in then", async () => {
       const payer = await addPayer(store, { terms: "prepaid", balance: 100n * USD, floor: 0n });
       const held = async (): Promise<bigint> => (await accountOf(test.store, payer)).held;
       for (let n = 0; n < 2; n++) await warm(payer);
       await waitUntil("a standing hold", async () => (await held()) > 0n);
-      await proxy.cut();
+      proxy.freeze();
       const rows = [rowOf(payer), rowOf(payer)];
       const [ends, lives] = [await ledger.reserve(requestOf(rows[0]!)), await ledger.reserve(requestOf(rows[1]!))];
       await ends.settle(rows[0]!);
       expect(await refusalOf(ledger.reserve(requestOf(rowOf(payer))))).toMatchObject({ code: "store_unavailable" });
+      await proxy.cut();
       await proxy.mend();
       await waitUntil("the end of the outage", () => !ledger.status.storeAway);
       await lives.settle(rows[1]!);
@@ -131,6 +133,18 @@ describe.each(STORE_KINDS.filter(({ kind, skip }) => kind === "postgres" && !ski
       expect(await accountOf(test.store, payer)).toMatchObject({
         balance: 100n * USD - 2n * costOf(PRICES, rows[0]!.usage),
       });
+    });
+
+    it("lets no prepaid tenant in on a standing hold once a connection has broken, and frees that when the database is back", async () => {
+      const payer = await addPayer(store, { terms: "prepaid", balance: 100n * USD, floor: 0n });
+      const held = async (): Promise<bigint> => (await accountOf(test.store, payer)).held;
+      for (let n = 0; n < 2; n++) await warm(payer);
+      await waitUntil("a standing hold", async () => (await held()) > 0n);
+      await proxy.cut();
+      await setTimeout(20);
+      expect(await refusalOf(ledger.reserve(requestOf(rowOf(payer))))).toMatchObject({ code: "store_unavailable" });
+      await proxy.mend();
+      await waitUntil("nothing to be held", async () => (await held()) === 0n);
     });
 
     it("lets postpaid tenants go on only as far as their limits had room", async () => {
