@@ -32,6 +32,8 @@ export type ReservationParts = {
   onProblem: (what: string, error?: unknown) => void;
 };
 
+const UNWRITTEN = "a reservation could not be written to the journal";
+
 /** Rejects with GatewayError `store_unavailable` when what must be durable before the engine is asked cannot be. */
 export async function openReservation(
   request: ReserveRequest,
@@ -41,8 +43,7 @@ export async function openReservation(
   const { heldBy, item, terms, cap } = admitted;
   const note = new OpenNote(parts.journal, parts.unknown, item, terms);
   const held = new HeldRequest(request, admitted, note, parts);
-  const cannotOpen = (error: unknown): void =>
-    parts.onProblem("a reservation could not be written to the journal", error);
+  const cannotOpen = (error: unknown): void => parts.onProblem(UNWRITTEN, error);
 
   const mayCost = terms.price !== null;
   if (mayCost && (heldBy === "known" || heldBy === "none")) note.unheld();
@@ -118,8 +119,7 @@ class HeldRequest {
     }
     if (result === undefined) {
       // Its gateway may die before the database is back.
-      const written = this.#note.write({ soon: true });
-      written.catch((error: unknown) => onProblem("a reservation could not be written to the journal", error));
+      this.#note.write({ soon: true }).catch((error: unknown) => onProblem(UNWRITTEN, error));
     } else if (result.refused === null) {
       this.#admitted.share?.leave();
       this.#note.done();

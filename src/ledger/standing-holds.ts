@@ -60,6 +60,10 @@ type Place = {
   used: bigint;
 };
 
+function nameOf({ tenant_id, key_id, model }: ReserveItem): string {
+  return `${tenant_id} ${key_id} ${model}`;
+}
+
 export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
   const { leaseMs, onProblem } = parts;
   const places = new Map<string, Place>();
@@ -142,7 +146,7 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
   };
 
   const placeOf = (item: ReserveItem): Place => {
-    const name = `${item.tenant_id} ${item.key_id} ${item.model}`;
+    const name = nameOf(item);
     let place = places.get(name);
     if (place === undefined) {
       if (places.size >= CAPACITY) {
@@ -174,7 +178,7 @@ export function createStandingHolds(parts: StandingHoldsParts): StandingHolds {
 
   return {
     take(item) {
-      const place = places.get(`${item.tenant_id} ${item.key_id} ${item.model}`);
+      const place = places.get(nameOf(item));
       const hold = place?.current;
       if (place === undefined || hold === undefined) return undefined;
       const now = hold.time();
